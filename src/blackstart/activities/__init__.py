@@ -1,0 +1,1 @@
+"""The face towards Chaos Toolkit: thin, plain functions."""

@@ -1,0 +1,1 @@
+"""The hash-chained record of a run, and the undo store."""

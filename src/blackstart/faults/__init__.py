@@ -1,0 +1,1 @@
+"""One file per fault: capture, apply, confirm, revert, confirm."""

@@ -1,0 +1,1 @@
+"""The model of fleet.yaml and the clients that reach its parts."""

@@ -1,0 +1,1 @@
+"""Pure: evidence to clock, objectives, score, verdict."""

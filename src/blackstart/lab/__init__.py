@@ -1,0 +1,1 @@
+"""Fleets made of local processes (native) or of kind clusters."""

@@ -1,0 +1,1 @@
+"""What a drill will do, worked out before anything is touched."""

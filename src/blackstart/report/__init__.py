@@ -1,0 +1,1 @@
+"""Pure: result and evidence to HTML, Markdown, JUnit, JSON."""

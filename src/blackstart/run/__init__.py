@@ -1,0 +1,1 @@
+"""A drill's phases: supervisor, child, preflight, guards, recover."""

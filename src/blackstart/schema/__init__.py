@@ -1,0 +1,1 @@
+"""Models of the content files, with errors that name file and line."""
