@@ -72,7 +72,7 @@ class ControlPath(Model):
 
 
 class LinkEnd(Model):
-    """One end of a link: in `place`, what comes in by `interface`, or from `sources`, is dropped to cut it."""
+    """One end of a link: to cut it, `place` drops what comes in by `interface` or from `sources`."""
 
     place: str
     interface: str | None = None
@@ -101,7 +101,7 @@ class Workload(Model):
 
 
 class Entry(Model):
-    """Where clients come in: `url` asked from `place`; the JSON key `region_key` of the answer names who served."""
+    """Where clients come in: `url` asked from `place`; `region_key` of the JSON answer names who served."""
 
     url: str
     place: str
