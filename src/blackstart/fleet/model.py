@@ -160,9 +160,7 @@ class Fleet(Model):
         name = self.roles.get(role, role)
         if name not in self.regions and name not in self.services:
             known = sorted({*self.roles, *self.regions, *self.services})
-            raise KeyError(
-                f"no role, region or service {role!r} in fleet {self.fleet!r}; known: {', '.join(known)}"
-            )
+            raise KeyError(f"no role, region or service {role!r} in fleet {self.fleet!r}; known: {', '.join(known)}")
         return name
 
     def links_of(self, member: str) -> dict[str, Link]:

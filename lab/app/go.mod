@@ -1,0 +1,3 @@
+module blackstart.dev/lab/app
+
+go 1.24

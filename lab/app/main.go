@@ -1,0 +1,42 @@
+// Command app is the lab's own image: user-service, the service that drills rehearse,
+// and the process that holds a pod's namespaces open.
+package main
+
+import (
+	"fmt"
+	"log"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	command := "serve"
+	if len(os.Args) > 1 {
+		command = os.Args[1]
+	}
+	if err := run(command); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func run(command string) error {
+	switch command {
+	case "pause":
+		pause(notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD))
+		return nil
+	case "serve":
+		config, err := configFrom(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return serve(config, notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2))
+	}
+	return fmt.Errorf("unknown command %q; known: pause, serve", command)
+}
+
+func notify(signals ...os.Signal) <-chan os.Signal {
+	c := make(chan os.Signal, 8)
+	signal.Notify(c, signals...)
+	return c
+}

@@ -1,0 +1,221 @@
+"""What a run writes down: one record a line of evidence.ndjson.
+
+Times `t`, `due`, `t0` are seconds of this machine's monotonic clock, shared by
+the supervisor and its child; `at` is UTC wall-clock time for people only.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+
+class Reason(StrEnum):
+    """Why a probe has no data."""
+
+    REFUSED = "refused"
+    TIMEOUT = "timeout"
+    EMPTY = "empty"
+    PARTIAL = "partial"
+    STALE = "stale"
+    MALFORMED = "malformed"
+    UNAUTHORISED = "unauthorised"
+
+
+class Phase(StrEnum):
+    """The phases of a run, in order."""
+
+    PREFLIGHT = "preflight"
+    BASELINE = "baseline"
+    INJECT = "inject"
+    HOLD = "hold"
+    UNDO = "undo"
+    FAILBACK = "failback"
+    SETTLE = "settle"
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Stream(_Record):
+    """A series of client samples: who asks what, how often (seconds).
+
+    `kind` entry: the service's real entry; direct: one region's own entry.
+    """
+
+    name: str
+    service: str
+    kind: Literal["entry", "direct"]
+    region: str | None
+    connection: Literal["fresh", "kept"]
+    interval: float
+    timeout: float
+
+
+class Header(_Record):
+    """The first record: everything needed to repeat and to judge the run. No secrets."""
+
+    type: Literal["header"] = "header"
+    format: Literal[1] = 1
+    run_id: str
+    drill: dict[str, Any]
+    fleet: dict[str, Any]
+    experiment: dict[str, Any]
+    probes: list[dict[str, Any]]
+    streams: list[Stream]
+    services: dict[str, str] = Field(description="service role -> service name")
+    victims: list[str] = Field(description="region names")
+    survivors: list[str] = Field(description="region names")
+    versions: dict[str, str]
+    digests: dict[str, str]
+    command: list[str]
+    initiator: str
+    monotonic: float
+    wall: str
+
+
+class PhaseStart(_Record):
+    """A phase begins; the one before it ends."""
+
+    type: Literal["phase"] = "phase"
+    phase: Phase
+
+
+class Samples(_Record):
+    """At most one second of one stream, as columns of equal length.
+
+    due: when the sample was due; latency: seconds from then to the answer or
+    to giving up; ok: a complete, valid answer; region: who answered, None
+    unless ok; error: a Reason or an HTTP status such as `503`, None if ok.
+    """
+
+    type: Literal["samples"] = "samples"
+    stream: str
+    due: list[float]
+    latency: list[float]
+    ok: list[bool]
+    region: list[str | None]
+    error: list[str | None]
+
+
+class Reading(_Record):
+    """One look of a probe: a value, or no data with its reason.
+
+    `key` tells several series of one probe apart (a region, usually).
+    `age` is the age of the newest sample behind the value, seconds.
+    """
+
+    type: Literal["reading"] = "reading"
+    probe: str
+    key: str = ""
+    value: float | None = None
+    no_data: Reason | None = None
+    detail: str = ""
+    age: float | None = None
+
+
+class FaultState(StrEnum):
+    """A fault's life, in order. `ineffective`, `failed` and `conflict` end it in the other way."""
+
+    ARMED = "armed"
+    APPLIED = "applied"
+    CONFIRMED = "confirmed"
+    INEFFECTIVE = "ineffective"
+    FAILED = "failed"
+    REVERTED = "reverted"
+    CONFIRMED_REVERTED = "confirmed_reverted"
+    CONFLICT = "conflict"
+
+
+class Interval(_Record):
+    """A moment known to lie between two others, seconds of the monotonic clock."""
+
+    earliest: float
+    latest: float
+
+
+class FaultEvent(_Record):
+    """A fault changed its state. `t0` comes with `confirmed`: when it took effect, by its control probe."""
+
+    type: Literal["fault"] = "fault"
+    fault: str = Field(description="id, unique within the run")
+    kind: str
+    target: str
+    state: FaultState
+    t0: Interval | None = None
+    detail: str = ""
+
+
+class Activity(_Record):
+    """How one activity of the experiment ended. `section`: steady-state, method, rollbacks."""
+
+    type: Literal["activity"] = "activity"
+    section: str
+    name: str
+    status: Literal["succeeded", "failed", "skipped"]
+    injects: bool = False
+    detail: str = ""
+
+
+class GuardTrip(_Record):
+    """A guard ended the drill."""
+
+    type: Literal["guard"] = "guard"
+    guard: str
+    blind: bool
+    detail: str
+
+
+class Check(_Record):
+    """A fact established once: `name` such as `preflight/identity/us` or `completeness/user-service/us`.
+
+    `ok` None: it could not be established.
+    """
+
+    type: Literal["check"] = "check"
+    name: str
+    ok: bool | None
+    detail: str = ""
+
+
+class Note(_Record):
+    """Something a reader should know: a signal, a child that died."""
+
+    type: Literal["note"] = "note"
+    level: Literal["info", "warning", "error"]
+    text: str
+
+
+class Outstanding(_Record):
+    """What was still not put back when the run ended; empty is good."""
+
+    type: Literal["outstanding"] = "outstanding"
+    faults: list[str]
+
+
+class End(_Record):
+    """The last record of a run that ended by itself. `refused`: nothing was injected."""
+
+    type: Literal["end"] = "end"
+    how: Literal["complete", "aborted", "interrupted", "refused", "blocked"]
+    detail: str = ""
+
+
+Body = Annotated[
+    Header | PhaseStart | Samples | Reading | FaultEvent | Activity | GuardTrip | Check | Note | Outstanding | End,
+    Field(discriminator="type"),
+]
+BODY: TypeAdapter[Body] = TypeAdapter(Body)
+
+
+class Line(_Record):
+    """One line of evidence: `n` from 0, `prev` the SHA-256 (hex) of the line before, as bytes without newline."""
+
+    n: int
+    prev: str
+    t: float
+    at: str
+    body: Body

@@ -1,0 +1,168 @@
+"""drills/*.yaml: an experiment on a fleet, with what must hold while it runs.
+
+A drill names roles (`primary`, `standby`, `frontend`); fleet.yaml says who
+plays them, so one drill runs on the lab, on staging and on production.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field
+
+from blackstart.schema.base import Model, Ratio, Seconds
+
+NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME)]
+
+_BOUND = re.compile(r"(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?)")
+
+
+class Bound(Model):
+    """A comparison that a value must meet; in files a text such as `>= 3`."""
+
+    op: Literal[">=", "<=", "==", ">", "<"]
+    value: float
+
+    def holds(self, measured: float) -> bool:
+        """Whether `measured` meets the bound. NaN never does."""
+        match self.op:
+            case ">=":
+                return measured >= self.value
+            case "<=":
+                return measured <= self.value
+            case "==":
+                return measured == self.value
+            case ">":
+                return measured > self.value
+            case "<":
+                return measured < self.value
+
+    def __str__(self) -> str:
+        return f"{self.op} {self.value:g}"
+
+
+def _parse_bound(value: object) -> object:
+    if isinstance(value, str):
+        match = _BOUND.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(f"{value!r} is not a bound; write a comparison: '>= 3', '< 0.5'")
+        return {"op": match[1], "value": float(match[2])}
+    return value
+
+
+BoundText = Annotated[Bound, BeforeValidator(_parse_bound)]
+
+
+class Client(Model):
+    """The open-loop client of every service: one request each `interval` on a fresh connection, one on a kept one.
+
+    A request that is not answered within `timeout` is a failure; one slower
+    than `slow` counts as bad too.
+    """
+
+    interval: Seconds = Field(default=0.05, ge=0.005)
+    timeout: Seconds = Field(default=1.0, gt=0)
+    slow: Seconds | None = None
+
+
+class Steady(Model):
+    """When a service counts as well: at least `success` of the requests good over every `window`."""
+
+    success: Ratio = 0.99
+    window: Seconds = Field(default=5.0, gt=0)
+
+
+class Phases(Model):
+    """How long each phase lasts. `inject`, `undo` and `failback` are deadlines; the others are lengths."""
+
+    baseline: Seconds = Field(default=10.0, gt=0)
+    inject: Seconds = Field(default=60.0, gt=0)
+    hold: Seconds = Field(default=30.0, gt=0)
+    undo: Seconds = Field(default=120.0, gt=0)
+    failback: Seconds = Field(default=60.0, gt=0)
+    settle: Seconds = Field(default=2.0, ge=0)
+
+
+class RtoObjective(Model):
+    """From T0 to the start of lasting recovery, as clients see it."""
+
+    kind: Literal["rto"]
+    service: str
+    objective: Seconds
+
+
+class FailbackObjective(Model):
+    """From the end of the undo until home serves again and the service is steady."""
+
+    kind: Literal["failback"]
+    service: str
+    objective: Seconds
+
+
+class AvailabilityObjective(Model):
+    """The share of good client requests from T0 to the end of the fail-back."""
+
+    kind: Literal["availability"]
+    service: str
+    objective: Ratio
+
+
+class CompletenessObjective(Model):
+    """The share of what was there before (ready pods per region, clean objects and links) that is there after."""
+
+    kind: Literal["completeness"]
+    service: str
+    objective: Ratio = 1.0
+
+
+class ReadingObjective(Model):
+    """Every reading of a probe in a phase meets a bound; a reading without data leaves the objective unknown."""
+
+    kind: Literal["reading"]
+    service: str
+    probe: Name
+    bound: BoundText
+    during: Literal["baseline", "hold", "failback"] = "hold"
+
+
+Objective = Annotated[
+    RtoObjective | FailbackObjective | AvailabilityObjective | CompletenessObjective | ReadingObjective,
+    Field(discriminator="kind"),
+]
+
+
+class Guard(Model):
+    """A condition that ends the drill early: undo, settle, report, exit 13.
+
+    `watch: survivors` looks at the direct entries of the regions that the
+    drill does not touch; `watch: clients` at the services' entries; any other
+    value names a probe, and `bound` is what its readings must meet.
+    It trips when the success ratio stays below `success` (or a reading breaks
+    the bound) for `sustained`, and when there is no data for `blind`.
+    """
+
+    watch: str
+    success: Ratio = 0.5
+    bound: BoundText | None = None
+    sustained: Seconds = Field(default=5.0, gt=0)
+    blind: Seconds = Field(default=5.0, gt=0)
+
+
+class Drill(Model):
+    """One drill."""
+
+    drill: Name
+    title: str
+    description: str = ""
+    experiment: Name
+    services: list[str] = Field(min_length=1)
+    victims: list[str] = Field(min_length=1, description="roles of the regions whose service the fault takes away")
+    client: Client = Client()
+    steady: Steady = Steady()
+    phases: Phases = Phases()
+    probes: list[Name] = []
+    objectives: list[Objective] = Field(min_length=1)
+    guards: list[Guard] = [Guard(watch="survivors")]
+    destructive: bool = False
