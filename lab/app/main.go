@@ -1,5 +1,6 @@
 // Command app is the lab's own image: user-service, the service that drills rehearse,
-// and the process that holds a pod's namespaces open.
+// and the process that holds a pod's namespaces open. Outside of pods it finds them
+// for Prometheus.
 package main
 
 import (
@@ -11,16 +12,16 @@ import (
 )
 
 func main() {
-	command := "serve"
-	if len(os.Args) > 1 {
-		command = os.Args[1]
+	args := os.Args[1:]
+	if len(args) == 0 {
+		args = []string{"serve"}
 	}
-	if err := run(command); err != nil {
+	if err := run(args[0], args[1:]); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(command string) error {
+func run(command string, args []string) error {
 	switch command {
 	case "pause":
 		pause(notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGCHLD))
@@ -31,8 +32,10 @@ func run(command string) error {
 			return err
 		}
 		return serve(config, notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2))
+	case "discover":
+		return discover(args)
 	}
-	return fmt.Errorf("unknown command %q; known: pause, serve", command)
+	return fmt.Errorf("unknown command %q; known: pause, serve, discover", command)
 }
 
 func notify(signals ...os.Signal) <-chan os.Signal {

@@ -120,7 +120,7 @@ def _prometheus_access() -> list[Object]:
         "rules": [
             {"nonResourceURLs": ["/metrics"], "verbs": ["get"]},
             {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]},
         ],
     }
     binding = {

@@ -1,4 +1,8 @@
-"""The configuration of a region's Prometheus (written for 2.42, Debian 12's)."""
+"""The configuration of a region's Prometheus (written for 2.42, Debian 12's).
+
+Debian's Prometheus knows no Kubernetes discovery; the lab's app finds the pods
+for it (`discovery_command`), one such process beside each Prometheus.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from blackstart.lab.manifests import APP, NAMESPACE
+from blackstart.lab.manifests import APP, NAMESPACE, PORT
 
 _API_SERVER_SERIES = "up|apiserver_request_total|apiserver_current_inflight_requests|process_.*"
 _KUBELET_SERIES = "kubelet_running_(pods|containers)|kubelet_node_name|process_.*"
-_ENVOY_SERIES = "envoy_(cluster_(upstream_(rq|cx)|membership|health_check|zone)|http_downstream_(rq|cx)).*"
+# Histograms by region would be most of what the edge has to say, so only the ones of all traffic are kept.
+_ENVOY_SERIES = (
+    "envoy_cluster_zone_upstream_rq(_completed|_xx)?",
+    "envoy_cluster_(membership|health_check)_.*",
+    "envoy_cluster_upstream_rq_(total|xx|retry.*|timeout|per_try_timeout|time_.*|pending_active)",
+    "envoy_cluster_upstream_cx_(active|connect_fail|connect_timeout)",
+    "envoy_http_downstream_(rq_(total|xx|time_.*|active|timeout)|cx_(total|active))",
+)
 
 Job = dict[str, Any]
 
@@ -19,11 +30,13 @@ Job = dict[str, Any]
 class MetricsTargets:
     """Where a region's Prometheus looks. Addresses are host:port.
 
+    `prometheus` is its own; `discovery` that of the process which finds pods.
     `ca`, `cert` and `key` are PEM files: the region's CA and the client
     certificate of the user `manifests.PROMETHEUS_USER`.
     """
 
     prometheus: str
+    discovery: str
     api_server: str
     kubelet: str
     ca: Path
@@ -40,71 +53,57 @@ def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
     """
     jobs = [
         _static("prometheus", targets.prometheus),
-        {**_static("kube-apiserver", targets.api_server), **_tls(targets), **_every_5s(_API_SERVER_SERIES)},
-        {**_static("kubelet", targets.kubelet), **_kubelet_tls(targets), **_every_5s(_KUBELET_SERIES)},
-        _pods(targets),
+        {**_static("kube-apiserver", targets.api_server), **_every_5s(_API_SERVER_SERIES)}
+        | _tls(targets, ca_file=str(targets.ca)),
+        # A kubelet signs its own serving certificate; the client certificate still has to be right.
+        {**_static("kubelet", targets.kubelet), **_every_5s(_KUBELET_SERIES)}
+        | _tls(targets, insecure_skip_verify=True),
+        {
+            "job_name": APP,
+            "http_sd_configs": [{"url": f"http://{targets.discovery}/", "refresh_interval": "1s"}],
+        },
     ]
     if targets.edge:
-        edge = {**_static("edge", targets.edge), "metrics_path": "/stats/prometheus"}
-        jobs.append({**edge, "metric_relabel_configs": [_keep("__name__", _ENVOY_SERIES)]})
+        jobs.append(
+            {
+                **_static("edge", targets.edge),
+                "metrics_path": "/stats/prometheus",
+                "metric_relabel_configs": [_keep("|".join(_ENVOY_SERIES))],
+            }
+        )
     return {
         "global": {
             "scrape_interval": "1s",
             "scrape_timeout": "1s",
             "external_labels": {"region": region, "replica": f"{region}-0"},
         },
-        "scrape_configs": [_with_region(job, region) for job in jobs],
+        "scrape_configs": [
+            {**job, "relabel_configs": [{"target_label": "region", "replacement": region}]} for job in jobs
+        ],
     }
+
+
+def discovery_command(app: Path, targets: MetricsTargets) -> list[str]:
+    """The command that answers on `targets.discovery`, to be run where Prometheus runs; `app` is lab/app built."""
+    pods = f"https://{targets.api_server}/api/v1/namespaces/{NAMESPACE}/pods?labelSelector=app%3D{APP}"
+    return [
+        *(str(app), "discover", "-listen", targets.discovery, "-pods", pods, "-port", str(PORT)),
+        *("-ca", str(targets.ca), "-cert", str(targets.cert), "-key", str(targets.key)),
+    ]
 
 
 def _static(name: str, target: str) -> Job:
     return {"job_name": name, "static_configs": [{"targets": [target]}]}
 
 
-def _pods(targets: MetricsTargets) -> Job:
-    """Every pod of the service by its own address, found through the region's API server."""
-    discovery = {
-        "role": "pod",
-        "api_server": f"https://{targets.api_server}",
-        "namespaces": {"names": [NAMESPACE]},
-        "selectors": [{"role": "pod", "label": f"app={APP}"}],
-        "tls_config": _tls(targets)["tls_config"],
-    }
-    return {
-        "job_name": APP,
-        "kubernetes_sd_configs": [discovery],
-        "relabel_configs": [
-            _keep("__meta_kubernetes_pod_container_port_name", "http"),
-            # A finished pod keeps its address in the API for a while; another pod may have it by then.
-            {**_keep("__meta_kubernetes_pod_phase", "Pending|Running")},
-            {"source_labels": ["__meta_kubernetes_pod_name"], "target_label": "pod"},
-        ],
-    }
-
-
-def _tls(targets: MetricsTargets) -> Job:
-    files = {"ca_file": str(targets.ca), "cert_file": str(targets.cert), "key_file": str(targets.key)}
-    return {"scheme": "https", "tls_config": files}
-
-
-def _kubelet_tls(targets: MetricsTargets) -> Job:
-    # A kubelet signs its own serving certificate; the client certificate still has to be right.
-    files = {"cert_file": str(targets.cert), "key_file": str(targets.key), "insecure_skip_verify": True}
-    return {"scheme": "https", "tls_config": files}
+def _tls(targets: MetricsTargets, **server: object) -> Job:
+    client = {"cert_file": str(targets.cert), "key_file": str(targets.key)}
+    return {"scheme": "https", "tls_config": {**client, **server}}
 
 
 def _every_5s(series: str) -> Job:
-    return {
-        "scrape_interval": "5s",
-        "scrape_timeout": "4s",
-        "metric_relabel_configs": [_keep("__name__", series)],
-    }
+    return {"scrape_interval": "5s", "scrape_timeout": "4s", "metric_relabel_configs": [_keep(series)]}
 
 
-def _keep(label: str, pattern: str) -> dict[str, Any]:
-    return {"source_labels": [label], "regex": pattern, "action": "keep"}
-
-
-def _with_region(job: Job, region: str) -> Job:
-    label = {"target_label": "region", "replacement": region}
-    return {**job, "relabel_configs": [*job.get("relabel_configs", []), label]}
+def _keep(names: str) -> dict[str, Any]:
+    return {"source_labels": ["__name__"], "regex": names, "action": "keep"}
