@@ -7,13 +7,15 @@ plays each of them in this fleet.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from blackstart.schema.base import Model, Ratio, Seconds
+from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
+from blackstart.schema.errors import KeyPath, Problems, unknown
+from blackstart.schema.secret import Secret
 
 
 class Place(Model):
@@ -25,17 +27,23 @@ class Place(Model):
 class Cluster(Model):
     """One Kubernetes cluster, always named: kubeconfig, context, and the UID of its kube-system namespace."""
 
-    kubeconfig: Path
+    kubeconfig: LocalPath
     context: str
     uid: str = Field(min_length=1)
 
 
 class Prometheus(Model):
-    """A Prometheus-compatible API. `labels` are the external labels that its series must carry."""
+    """A Prometheus-compatible API.
+
+    `labels` are the external labels that its series must carry; `token` is a
+    bearer token; `scrape` is how often it scrapes, for lint to judge ranges.
+    """
 
     url: str
     place: str
     labels: dict[str, str] = {}
+    token: Secret | None = None
+    scrape: Seconds | None = Field(default=None, gt=0)
 
 
 class Power(Model):
@@ -130,27 +138,48 @@ class Fleet(Model):
     links: dict[str, Link] = {}
     services: dict[str, Service] = Field(min_length=1)
     roles: dict[str, str] = {}
+    prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
     source: Path | None = Field(default=None, exclude=True)
 
     @model_validator(mode="after")
     def _references(self) -> Fleet:
-        self._need("place", {r.place for r in self.regions.values()}, self.places)
-        prometheus = {r.prometheus.place for r in self.regions.values() if r.prometheus}
-        self._need("place", prometheus, self.places)
-        for link in self.links.values():
-            self._need("place", {e.place for e in link.ends} | {p.place for p in link.paths}, self.places)
-            self._need("region or place", set(link.between), {**self.regions, **self.places})
-        for service in self.services.values():
-            self._need("region", set(service.workloads) | set(service.direct), self.regions)
-            entries = [service.entry, *service.direct.values()]
-            self._need("place", {e.place for e in entries}, self.places)
-        self._need("region or service", set(self.roles.values()), {**self.regions, **self.services})
+        problems = [
+            (path, unknown(what, name, known)) for what, path, name, known in self._names() if name not in known
+        ]
+        if problems:
+            raise Problems(problems)
         return self
 
-    @staticmethod
-    def _need(what: str, used: set[str], known: Iterable[str]) -> None:
-        if missing := sorted(used.difference(known)):
-            raise ValueError(f"unknown {what} {missing[0]!r}; known: {', '.join(sorted(known))}")
+    def _names(self) -> Iterator[tuple[str, KeyPath, str, Iterable[str]]]:
+        """Every name used: what it should be, where it stands, the name, the known ones."""
+        for path, place in self._place_names():
+            yield "place", path, place, self.places
+        for name, link in self.links.items():
+            for i, member in enumerate(link.between):
+                yield "region or place", ("links", name, "between", i), member, {**self.regions, **self.places}
+        for name, service in self.services.items():
+            for key, used in (("workloads", service.workloads), ("direct", service.direct)):
+                for region in used:
+                    yield "region", ("services", name, key, region), region, self.regions
+        for role, player in self.roles.items():
+            yield "region or service", ("roles", role), player, {**self.regions, **self.services}
+
+    def _place_names(self) -> Iterator[tuple[KeyPath, str]]:
+        for name, region in self.regions.items():
+            yield ("regions", name, "place"), region.place
+            if region.prometheus:
+                yield ("regions", name, "prometheus", "place"), region.prometheus.place
+        if self.prometheus:
+            yield ("prometheus", "place"), self.prometheus.place
+        for name, link in self.links.items():
+            for i, end in enumerate(link.ends):
+                yield ("links", name, "ends", i, "place"), end.place
+            for i, control in enumerate(link.paths):
+                yield ("links", name, "paths", i, "place"), control.place
+        for name, service in self.services.items():
+            yield ("services", name, "entry", "place"), service.entry.place
+            for key, entry in service.direct.items():
+                yield ("services", name, "direct", key, "place"), entry.place
 
     def resolve(self, role: str) -> str:
         """The region or service that plays `role`; a region or service may also be named itself.

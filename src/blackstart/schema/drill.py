@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from blackstart.schema.base import Model, Ratio, Seconds
 
@@ -48,11 +48,15 @@ def _parse_bound(value: object) -> object:
         match = _BOUND.fullmatch(value.strip())
         if match is None:
             raise ValueError(f"{value!r} is not a bound; write a comparison: '>= 3', '< 0.5'")
-        return {"op": match[1], "value": float(match[2])}
+        return Bound(op=match[1], value=float(match[2]))
     return value
 
 
-BoundText = Annotated[Bound, BeforeValidator(_parse_bound)]
+BoundText = Annotated[
+    Bound,
+    BeforeValidator(_parse_bound),
+    WithJsonSchema({"type": "string", "pattern": f"^{_BOUND.pattern}$", "examples": [">= 3"]}),
+]
 
 
 class Client(Model):
