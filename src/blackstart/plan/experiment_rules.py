@@ -1,0 +1,141 @@
+"""Rules about an experiment: Chaos Toolkit accepts it, it names its cluster, and it can be undone."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from blackstart.fleet.model import Fleet
+from blackstart.plan.content import Activity, Experiment
+from blackstart.plan.rules import Rules
+from blackstart.schema.errors import Finding, unknown
+
+EXPERIMENT_RULES: Rules[Experiment] = Rules()
+
+_CONTEXT = "KUBERNETES_CONTEXT"
+
+
+@EXPERIMENT_RULES.add("BS401", "error", "Chaos Toolkit accepts the experiment and finds each activity.")
+def _valid(experiment: Experiment) -> Iterator[Finding]:
+    from chaoslib.activity import ensure_activity_is_valid
+    from chaoslib.experiment import ensure_experiment_is_valid
+
+    document = experiment.document
+    refused = False
+    for activity in experiment.activities():
+        if reason := _refusal(ensure_activity_is_valid, activity.data):
+            refused = True
+            yield document.finding(activity.path, reason)
+    if not refused and (reason := _refusal(ensure_experiment_is_valid, _without_environment(document.data))):
+        yield document.finding((), reason)
+
+
+@EXPERIMENT_RULES.add("BS402", "error", "An activity of blackstart says which region or link it is about.")
+def _says_where(experiment: Experiment) -> Iterator[Finding]:
+    for activity in experiment.activities():
+        if activity.ours and not {"region", "link"} & set(activity.arguments):
+            text = "names no region and no link; add provider.arguments.region"
+            yield experiment.document.finding((*activity.path, "provider"), text)
+
+
+@EXPERIMENT_RULES.add(
+    "BS403", "error", "The fleet has a region, service or link end for every role of blackstart's activities."
+)
+def _roles(experiment: Experiment) -> Iterator[Finding]:
+    fleet = experiment.fleet
+    if fleet is None:
+        return
+    for activity in experiment.activities():
+        if not activity.ours:
+            continue
+        for key, name, members in _named(activity, fleet):
+            allowed = [*(role for role, player in fleet.roles.items() if player in members), *members]
+            if name not in allowed:
+                path = (*activity.path, "provider", "arguments", key)
+                yield experiment.document.finding(path, unknown(f"{key} in fleet {fleet.fleet!r}", name, allowed))
+
+
+@EXPERIMENT_RULES.add("BS404", "error", "An activity of chaosk8s names its cluster, never the current context.")
+def _context(experiment: Experiment) -> Iterator[Finding]:
+    data = experiment.document.data
+    blocks = data.get("secrets") if isinstance(data, dict) else None
+    for activity in experiment.activities():
+        if activity.module.split(".")[0] != "chaosk8s":
+            continue
+        names = activity.provider.get("secrets")
+        used = (
+            [blocks.get(n) for n in names if isinstance(n, str)]
+            if isinstance(blocks, dict) and isinstance(names, list)
+            else []
+        )
+        if not any(isinstance(block, dict) and block.get(_CONTEXT) for block in used):
+            text = (
+                f"would act on the current kube context; add provider.secrets: [k8s] "
+                f"and a block secrets.k8s with {_CONTEXT}"
+            )
+            yield experiment.document.finding((*activity.path, "provider"), text)
+
+
+@EXPERIMENT_RULES.add(
+    "BS405", "error", "An action that is not blackstart's has a rollback, or says `undo: none` beside it."
+)
+def _undone(experiment: Experiment) -> Iterator[Finding]:
+    activities = list(experiment.activities())
+    rollback = any(a.section == "rollbacks" and a.data.get("type") == "action" for a in activities)
+    for activity in activities:
+        if activity.injects and not activity.ours and not rollback and activity.data.get("undo") != "none":
+            text = "nothing puts this back; add an action under rollbacks, or write `undo: none` here"
+            yield experiment.document.finding(activity.path, text)
+
+
+@EXPERIMENT_RULES.add("BS406", "error", "The method injects something.")
+def _injects(experiment: Experiment) -> Iterator[Finding]:
+    if not any(activity.injects for activity in experiment.activities()):
+        yield experiment.document.finding(
+            ("method",), "has no action: it breaks nothing, so a drill on it proves nothing"
+        )
+
+
+def _named(activity: Activity, fleet: Fleet) -> Iterator[tuple[str, str, list[str]]]:
+    """Each role in the arguments: the argument, the role, and who can play it."""
+    ends = [*fleet.regions, *fleet.places]
+    for key, members in (("region", list(fleet.regions)), ("service", list(fleet.services)), ("link", ends)):
+        value = activity.arguments.get(key)
+        for name in value if isinstance(value, list) else [value]:
+            # `${...}` is filled in by Chaos Toolkit when it runs.
+            if isinstance(name, str) and not name.startswith("${"):
+                yield key, name, members
+
+
+def _refusal(validate: Any, data: Any) -> str | None:
+    """Why Chaos Toolkit refuses `data`; None if it does not."""
+    try:
+        with _quiet():
+            validate(data)
+    except Exception as error:  # noqa: BLE001 - its validation stumbles over wrong shapes with any built-in error
+        return f"Chaos Toolkit refuses this: {error}" if str(error) else f"Chaos Toolkit refuses this: {error!r}"
+    return None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logger = logging.getLogger("chaostoolkit")
+    before = logger.disabled
+    logger.disabled = True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _without_environment(value: Any) -> Any:
+    """The experiment as it is where every variable is set: whether they are is a matter of the run."""
+    if isinstance(value, list):
+        return [_without_environment(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("type") == "env" and "key" in value:
+        return "set when it runs"
+    return {key: _without_environment(inner) for key, inner in value.items()}
