@@ -1,0 +1,118 @@
+"""HTTP from inside a namespace, and the few questions that the lab asks an API server."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import ssl
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from blackstart.fleet.model import Place
+from blackstart.fleet.places import open_socket
+from blackstart.lab.pki import Pair
+
+Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Api:
+    """A region's API server, asked from inside the region, so that silent links do not matter."""
+
+    place: Place
+    host: str
+    ca: Path
+    client: Pair
+    timeout: float = 2.0
+
+    def get(self, path: str) -> bytes | None:
+        """The body of a 200, else None: not there, not ready, not reachable."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(self.client.cert, self.client.key)
+        return http_get(self.place, (self.host, 6443), path, self.timeout, context)
+
+    def ready(self) -> bool | None:
+        """True when it answers /readyz, else None."""
+        return True if self.get("/readyz") else None
+
+    def items(self, path: str) -> list[Object] | None:
+        """The items of a list."""
+        body = self.get(path)
+        return None if body is None else json.loads(body)["items"]
+
+    def uid(self) -> str | None:
+        """The UID of kube-system: the cluster's identity."""
+        body = self.get("/api/v1/namespaces/kube-system")
+        return None if body is None else str(json.loads(body)["metadata"]["uid"])
+
+
+def http_get(
+    place: Place,
+    address: tuple[str, int],
+    path: str,
+    timeout: float,
+    context: ssl.SSLContext | None = None,
+) -> bytes | None:
+    """The body of a 200 from `address`, asked from `place`; None for anything else."""
+    host, port = address
+    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    try:
+        sock = open_socket(place)
+        sock.settimeout(timeout)
+        connection.sock = sock
+        sock.connect(address)
+        if context is not None:
+            connection.sock = context.wrap_socket(sock, server_hostname=host)
+        connection.request("GET", path)
+        response = connection.getresponse()
+        body = response.read()
+        return body if response.status == 200 else None
+    except (OSError, http.client.HTTPException):
+        return None
+    finally:
+        connection.close()
+
+
+def node_ready(nodes: Sequence[Object]) -> bool:
+    """Whether there is a node, and all are Ready."""
+    return bool(nodes) and all(_condition(node, "Ready") for node in nodes)
+
+
+def container_ids(pods: Sequence[Object]) -> frozenset[str]:
+    """The ids of all containers that the pods report."""
+    return frozenset(
+        status["containerID"]
+        for pod in pods
+        for status in pod.get("status", {}).get("containerStatuses", [])
+        if status.get("containerID")
+    )
+
+
+def unsettled(deployments: Sequence[Object], pods: Sequence[Object], stale: frozenset[str]) -> list[str]:
+    """What is not there yet: `namespace/name 1/3` for each Deployment with too few ready pods.
+
+    A pod counts when it is Ready and none of its containers is in `stale`:
+    after a crash the API lists the old pods as Ready until the kubelet has
+    reported.
+    """
+    missing = []
+    for deployment in deployments:
+        meta, spec = deployment["metadata"], deployment["spec"]
+        labels = spec["selector"].get("matchLabels", {}).items()
+        ready = sum(
+            pod["metadata"]["namespace"] == meta["namespace"]
+            and labels <= pod["metadata"].get("labels", {}).items()
+            and _condition(pod, "Ready")
+            and not container_ids([pod]) & stale
+            for pod in pods
+        )
+        if ready < spec["replicas"]:
+            missing.append(f"{meta['namespace']}/{meta['name']} {ready}/{spec['replicas']}")
+    return missing
+
+
+def _condition(obj: Object, kind: str) -> bool:
+    conditions = obj.get("status", {}).get("conditions", [])
+    return any(c["type"] == kind and c["status"] == "True" for c in conditions)

@@ -1,0 +1,93 @@
+"""fleet.yaml of a native lab."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from blackstart.fleet.model import Fleet
+from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
+
+EDGE_PORT = 8080
+
+Node = dict[str, Any]
+
+
+def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str]) -> Node:
+    """The document; `uids` are the identities of the regions' clusters."""
+    names = [region.name for region in lab.regions]
+    places: Node = {member.name: {"netns": str(member.netns)} for member in lab.members}
+    entry = lab.wires[f"{OBSERVER}-{EDGE}"].end_of(EDGE)
+    service = {
+        "tier": 0,
+        "entry": {"url": f"http://{entry.address}:{EDGE_PORT}/", "place": OBSERVER, "timeout": "1s"},
+        "direct": {name: _direct(lab, name) for name in names},
+        "workloads": {name: {"namespace": NAMESPACE, "deployment": APP} for name in names},
+    }
+    return {
+        "fleet": "lab",
+        "provider": "native",
+        "regions": {r.name: _region(r, paths, uids[r.name]) for r in lab.regions},
+        "places": {**places, "operator": {}},
+        "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
+        "services": {APP: service},
+        "roles": _roles(names),
+    }
+
+
+def write_fleet(document: Node, path: Path) -> Fleet:
+    """Write the document once the model accepts it."""
+    fleet = Fleet.model_validate({**document, "source": path})
+    path.write_text(
+        "# Written by `blackstart lab up`; gone with `blackstart lab down`.\n"
+        + yaml.safe_dump(document, sort_keys=False, width=200)
+    )
+    return fleet
+
+
+def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
+    return {
+        "cluster": {"kubeconfig": str(paths.kubeconfig(region.name)), "context": region.name, "uid": uid},
+        "place": region.name,
+        "prometheus": {
+            "url": f"http://{region.address}:9090",
+            "place": "operator",
+            "labels": {"region": region.name, "replica": f"{region.name}-0"},
+        },
+        "power": {command: _power(command, region.name, paths) for command in ("kill", "restore", "state")}
+        | {"deadline": "120s"},
+    }
+
+
+def _power(command: str, region: str, paths: LabPaths) -> list[str]:
+    return [sys.executable, "-m", "blackstart", "lab", command, region, "--state", str(paths.root)]
+
+
+def _direct(lab: Topology, region: str) -> Node:
+    end = lab.wires[f"{OBSERVER}-{region}"].end_of(region)
+    return {"url": f"http://{end.address}:{NODE_PORT}/", "place": OBSERVER, "timeout": "1s"}
+
+
+def _link(wire: Wire) -> Node:
+    a, b = wire.ends
+    # A path needs a server at its far end: only regions have one.
+    paths = [
+        {"place": near.member.name, "address": f"{far.address}:{NODE_PORT}", "get": "/healthz"}
+        for near, far in ((a, b), (b, a))
+        if isinstance(far.member, RegionNet)
+    ]
+    return {
+        "between": [a.member.name, b.member.name],
+        "ends": [{"place": end.member.name, "interface": end.interface} for end in wire.ends],
+        "paths": paths,
+    }
+
+
+def _roles(names: list[str]) -> dict[str, str]:
+    standby = {"standby": names[1]} if len(names) > 1 else {}
+    return {"primary": names[0], **standby, "frontend": APP}

@@ -1,0 +1,131 @@
+"""What a lab borrows from the machine beside its state folder, and gives back: one lab per machine."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from blackstart.lab import network
+from blackstart.lab.cgroups import ROOT, Group, Hierarchy
+from blackstart.lab.commands import BOUND, EMPTY
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.shell import LabError, run
+from blackstart.lab.toolchain import cache_dir
+
+_NETNS = Path("/run/netns")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What `lab.json` says: the regions, whether `up` came to its end, and the folders it had to make."""
+
+    regions: tuple[str, ...]
+    complete: bool = False
+    made: tuple[str, ...] = ()
+
+    def write(self, paths: LabPaths) -> None:
+        new = paths.spec.with_suffix(".new")
+        new.write_text(json.dumps(asdict(self)))
+        os.replace(new, paths.spec)
+
+
+def read_spec(paths: LabPaths) -> Spec | None:
+    """The lab that this state folder holds, or None."""
+    try:
+        found = json.loads(paths.spec.read_text())
+    except FileNotFoundError:
+        return None
+    return Spec(tuple(found["regions"]), found["complete"], tuple(found["made"]))
+
+
+@contextmanager
+def lock(*, shared: bool = False, timeout: float = 60.0) -> Iterator[None]:
+    """Hold the machine's lab: `up` and `down` alone, commands on a region together.
+
+    Raises LabError when another command holds it for longer than `timeout` seconds.
+    """
+    path = cache_dir() / "lab.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    end = time.monotonic() + timeout
+    with path.open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise LabError(f"another `blackstart lab` command has held {path} for {timeout:g} s") from None
+                time.sleep(0.1)
+        yield
+
+
+def refuse_foreign(paths: LabPaths, cgroups: Hierarchy) -> None:
+    """Raises LabError, naming its folder, when another state folder's lab runs here."""
+    owner = network.bridge_owner()
+    if owner not in (None, str(paths.root)) and Group(cgroups, ROOT).pids():
+        raise LabError(
+            f"a lab runs on this machine already; its state is in {owner}: "
+            f"`blackstart lab down --state {owner}` ends it"
+        )
+
+
+def borrow(paths: LabPaths, spec: Spec) -> Spec:
+    """Make the folders that nodes mount over; those that were missing are recorded before they are made."""
+    folders = [Path(p) for p in (*EMPTY, *BOUND.values())]
+    missing = tuple(str(p) for p in folders if not p.exists())
+    spec = replace(spec, made=missing)
+    paths.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+    spec.write(paths)
+    for folder in map(Path, missing):
+        if folder != _NETNS:  # `ip netns` makes that one
+            folder.mkdir(parents=True, exist_ok=True)
+    return spec
+
+
+def clean(paths: LabPaths, cgroups: Hierarchy) -> None:
+    """End and remove every trace of a lab, whole or not, except its logs. Raises LabError."""
+    group = Group(cgroups, ROOT)
+    group.kill()
+    network.remove()
+    _unmount_below(paths.root)
+    group.remove()
+    spec = read_spec(paths)
+    for folder in spec.made if spec else ():
+        _give_back(Path(folder))
+    _wipe(paths)
+
+
+def _give_back(folder: Path) -> None:
+    if folder == _NETNS and folder.is_mount() and not any(folder.iterdir()):
+        run(["umount", str(folder)])
+    with suppress(OSError):  # somebody else uses it by now
+        folder.rmdir()
+
+
+def _unmount_below(root: Path) -> None:
+    """A node's mounts live in its own mount namespace; this is for what escaped from it."""
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    below = {m.encode().decode("unicode_escape") for m in mounts if m.startswith(f"{root}/")}
+    for mount in sorted(below, key=len, reverse=True):
+        run(["umount", "-l", mount])
+
+
+def _wipe(paths: LabPaths) -> None:
+    """Remove the state, except what explains it afterwards: logs and events."""
+    if not paths.root.is_dir():
+        return
+    for entry in paths.root.iterdir():
+        if entry.is_dir():
+            for part in entry.iterdir():
+                if part.name == "logs":
+                    continue
+                shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+        elif entry != paths.events:
+            entry.unlink()

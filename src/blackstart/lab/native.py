@@ -1,0 +1,192 @@
+"""The native provider: a fleet of processes in network namespaces of this machine."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from blackstart.fleet.model import Fleet, Place
+from blackstart.lab import cgroups, commands, machine, network
+from blackstart.lab.api import http_get
+from blackstart.lab.cgroups import ROOT, Group
+from blackstart.lab.edge import edge_config
+from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, write_fleet
+from blackstart.lab.manifests import NODE_PORT
+from blackstart.lab.parts import Parts, find_parts
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.processes import Processes
+from blackstart.lab.region import RegionLab
+from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
+from blackstart.lab.shell import LabError, wait_for
+from blackstart.lab.topology import EDGE, OBSERVER, Topology, topology
+
+Say = Callable[[str], None]
+DEADLINE = 120.0
+"""Seconds that a region has to become Ready."""
+
+
+@dataclass(frozen=True)
+class NativeLab:
+    """A lab as its state folder describes it, running or not."""
+
+    net: Topology
+    paths: LabPaths
+
+    @cached_property
+    def cgroups(self) -> cgroups.Hierarchy:
+        return cgroups.current()
+
+    @property
+    def regions(self) -> list[RegionLab]:
+        return [RegionLab(net, self.paths, self.cgroups) for net in self.net.regions]
+
+    def region(self, name: str) -> RegionLab:
+        """Raises LabError with the known names."""
+        try:
+            return RegionLab(self.net.region(name), self.paths, self.cgroups)
+        except KeyError as error:
+            raise LabError(str(error.args[0])) from None
+
+    @cached_property
+    def edge(self) -> Processes:
+        group = Group(self.cgroups, f"{ROOT}/{EDGE}/sys")
+        return Processes(self.net.edge, self.paths.member(EDGE), group)
+
+    def edge_alive(self) -> bool:
+        envoy = self.edge.all().get("envoy")
+        return envoy is not None and envoy.alive()
+
+    def start_edge(self, parts: Parts) -> None:
+        """Start the global load balancer, the regions in their order of preference."""
+        upstreams = [
+            (r.name, self.net.wires[f"{EDGE}-{r.name}"].end_of(r.name).address, NODE_PORT) for r in self.net.regions
+        ]
+        folder = self.paths.member(EDGE)
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "envoy.json"
+        listen, admin = ("0.0.0.0", EDGE_PORT), ("0.0.0.0", EDGE_ADMIN_PORT)  # noqa: S104 - a namespace's own
+        config.write_text(json.dumps(edge_config(listen, admin, upstreams), indent=1))
+        Group(self.cgroups, f"{ROOT}/{EDGE}/sys").make()
+        self.edge.start(commands.envoy(parts, config))
+
+    def wait_for_edge(self, timeout: float) -> None:
+        """Until a client's request is answered by the preferred region."""
+        observer = Place(netns=self.net.observer.netns)
+        address = self.net.wires[f"{OBSERVER}-{EDGE}"].end_of(EDGE).address
+        first = self.net.regions[0].name
+
+        def green() -> bool | None:
+            body = http_get(observer, (address, EDGE_PORT), "/", 1.0)
+            return True if body and json.loads(body).get("region") == first else None
+
+        wait_for(f"the edge serves from {first}", green, timeout, hint=f"see {self.edge.logs}/envoy.log")
+
+
+def load(paths: LabPaths) -> NativeLab:
+    """The lab of a state folder. Raises LabError when there is none."""
+    spec = machine.read_spec(paths)
+    if spec is None:
+        raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
+    return NativeLab(topology(spec.regions), paths)
+
+
+def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
+    """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then."""
+    lab = NativeLab(topology(regions), paths)
+    parts = find_parts()
+    with machine.lock():
+        machine.refuse_foreign(paths, lab.cgroups)
+        if _runs(lab):
+            _complete(lab, parts, say)
+        else:
+            machine.clean(paths, lab.cgroups)
+            with _cleaned_on_failure(lab):
+                _create(lab, parts, say)
+        return write_fleet(fleet_document(lab.net, paths, _uids(lab)), paths.fleet)
+
+
+def down(paths: LabPaths, say: Say) -> None:
+    """End the lab of this state folder and remove what it left. Nothing happens when there is none."""
+    hierarchy = cgroups.current()
+    with machine.lock():
+        machine.refuse_foreign(paths, hierarchy)
+        machine.clean(paths, hierarchy)
+    say("nothing of the lab is left but its logs")
+
+
+def _runs(lab: NativeLab) -> bool:
+    spec = machine.read_spec(lab.paths)
+    mine = network.bridge_owner() == str(lab.paths.root)
+    if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
+        return False
+    wanted = tuple(region.name for region in lab.net.regions)
+    if spec.regions != wanted:
+        raise LabError(
+            f"a lab with the regions {','.join(spec.regions)} runs in {lab.paths.root}; `blackstart lab down` first"
+        )
+    return True
+
+
+def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
+    """The lab runs; bring back what a drill or a crash took."""
+    for region in lab.regions:
+        if region.state() != "up":
+            say(f"{region.net.name}: {region.state()}, restoring")
+            region.restore(parts, DEADLINE)
+    if not lab.edge_alive():
+        lab.start_edge(parts)
+    lab.wait_for_edge(30.0)
+
+
+def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
+    began = time.monotonic()
+
+    def tell(what: str) -> None:
+        say(f"{time.monotonic() - began:5.1f} s  {what}")
+
+    spec = machine.borrow(lab.paths, machine.Spec(tuple(r.name for r in lab.net.regions)))
+    network.claim_bridge(str(lab.paths.root))
+    network.create(lab.net)
+    tell("namespaces and links")
+
+    def create(region: RegionLab) -> None:
+        end = lab.net.wires[f"{EDGE}-{region.net.name}"].end_of(EDGE)
+        region.create(parts, f"{end.address}:{EDGE_ADMIN_PORT}", DEADLINE, tell)
+
+    with ThreadPoolExecutor(max_workers=len(lab.regions)) as pool:
+        try:
+            jobs = [pool.submit(create, region) for region in lab.regions]
+            lab.start_edge(parts)
+            for job in jobs:
+                job.result()
+        except BaseException:
+            # The threads wait for processes: without these they end at once.
+            Group(lab.cgroups, ROOT).kill()
+            raise
+    lab.wait_for_edge(30.0)
+    tell("edge green")
+    replace(spec, complete=True).write(lab.paths)
+
+
+@contextmanager
+def _cleaned_on_failure(lab: NativeLab) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        machine.clean(lab.paths, lab.cgroups)
+        raise
+
+
+def _uids(lab: NativeLab) -> dict[str, str]:
+    uids = {}
+    for region in lab.regions:
+        uid = region.api.uid()
+        if uid is None:
+            raise LabError(f"region {region.net.name}: the API server does not answer")
+        uids[region.net.name] = uid
+    return uids

@@ -1,0 +1,33 @@
+"""Where a lab keeps its state: `.blackstart/lab` of the folder in which it was started, unless told otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT = Path(".blackstart/lab")
+
+
+@dataclass(frozen=True)
+class LabPaths:
+    """The state folder, an absolute path."""
+
+    root: Path
+
+    @property
+    def spec(self) -> Path:
+        return self.root / "lab.json"
+
+    @property
+    def fleet(self) -> Path:
+        return self.root / "fleet.yaml"
+
+    @property
+    def events(self) -> Path:
+        return self.root / "events.ndjson"
+
+    def member(self, name: str) -> Path:
+        return self.root / name
+
+    def kubeconfig(self, region: str) -> Path:
+        return self.root / region / "kubeconfig"

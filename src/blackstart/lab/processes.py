@@ -1,0 +1,105 @@
+"""The lab's own processes: started detached, found again by pid and start time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from blackstart.fleet.model import Place
+from blackstart.fleet.places import inside
+from blackstart.lab.cgroups import Group
+from blackstart.lab.topology import Member
+
+# Joins its control groups, then becomes the command: no child of the command is ever outside.
+_JOIN = 'n=$1; shift; while [ $n -gt 0 ]; do echo 0 >"$1" || exit 1; shift; n=$((n-1)); done; exec "$@"'
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of a member: its name and command line."""
+
+    name: str
+    argv: Sequence[str]
+    env: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Started:
+    """A process that was started; `start` (clock ticks since boot) tells it from a later one with its pid."""
+
+    pid: int
+    start: int
+
+    def alive(self) -> bool:
+        """Whether that process still runs."""
+        return start_time(self.pid) == self.start
+
+
+def start_time(pid: int) -> int | None:
+    """Clock ticks since boot at which `pid` started; None when it does not run (any more)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else int(fields[18])
+
+
+class Processes:
+    """The processes of one member. Their record is `pids.json` in the member's folder, their output in `logs`."""
+
+    def __init__(self, member: Member, folder: Path, group: Group) -> None:
+        self._member = member
+        self._folder = folder
+        self._group = group
+        self.logs = folder / "logs"
+
+    def start(self, part: Part) -> Started:
+        """Start a part inside the member's namespace and control group, in a session of its own."""
+        self.logs.mkdir(parents=True, exist_ok=True)
+        procs = [str(f) for f in self._group.procs_files]
+        argv = ["/bin/sh", "-c", _JOIN, part.name, str(len(procs)), *procs, *part.argv]
+        with (self.logs / f"{part.name}.log").open("ab") as log, inside(Place(netns=self._member.netns)):
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={"PATH": os.environ.get("PATH", os.defpath), "HOME": "/root", **(part.env or {})},
+                cwd="/",
+                start_new_session=True,
+            )
+        process.returncode = 0  # it outlives us: nobody here waits for it
+        started = Started(process.pid, start_time(process.pid) or 0)
+        self._record({**self.all(), part.name: started})
+        return started
+
+    def all(self) -> dict[str, Started]:
+        """Everything started so far, dead or alive."""
+        try:
+            found = json.loads((self._folder / "pids.json").read_text())
+        except FileNotFoundError:
+            return {}
+        return {name: Started(**fields) for name, fields in found.items()}
+
+    def forget(self) -> None:
+        """Everything is dead."""
+        self._record({})
+
+    def log_tail(self, part: str, lines: int = 15) -> str:
+        """The last lines that a part wrote."""
+        try:
+            text = (self.logs / f"{part}.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _record(self, processes: dict[str, Started]) -> None:
+        path = self._folder / "pids.json"
+        new = path.with_suffix(".new")
+        new.write_text(json.dumps({name: vars(p) for name, p in processes.items()}))
+        os.replace(new, path)

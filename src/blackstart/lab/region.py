@@ -1,0 +1,214 @@
+"""One region: its control plane, its node with real pods, its Prometheus. Started, killed, frozen, restored."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from blackstart.fleet.model import Place
+from blackstart.lab import commands
+from blackstart.lab.api import Api, container_ids, node_ready, unsettled
+from blackstart.lab.cgroups import ROOT, Group, Hierarchy
+from blackstart.lab.configs import PAUSE_IMAGE
+from blackstart.lab.events import Events
+from blackstart.lab.images import oci_archive
+from blackstart.lab.manifests import IMAGE
+from blackstart.lab.parts import Parts
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.processes import Part, Processes
+from blackstart.lab.regionfiles import RegionFiles, write_region
+from blackstart.lab.shell import LabError, run, wait_for
+from blackstart.lab.silence import is_silent, silence, unsilence
+from blackstart.lab.topology import RegionNet
+
+State = Literal["up", "dead", "frozen"]
+
+_PARTS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+    "discovery",
+    "prometheus",
+)
+
+
+@dataclass(frozen=True)
+class RegionLab:
+    """A region of a lab on this machine."""
+
+    net: RegionNet
+    paths: LabPaths
+    cgroups: Hierarchy
+
+    @cached_property
+    def files(self) -> RegionFiles:
+        return RegionFiles(self.paths.member(self.net.name))
+
+    @property
+    def group(self) -> Group:
+        """All of the region: what the lab started, and its containers."""
+        return Group(self.cgroups, f"{ROOT}/{self.net.name}")
+
+    @cached_property
+    def processes(self) -> Processes:
+        own = Group(self.cgroups, f"{self.group.name}/sys")
+        return Processes(self.net, self.files.folder, own)
+
+    @cached_property
+    def api(self) -> Api:
+        place = Place(netns=self.net.netns)
+        return Api(place, self.net.address, self.files.pki("ca").cert, self.files.pki("admin"))
+
+    @property
+    def events(self) -> Events:
+        return Events(self.paths.events, self.net.name)
+
+    def create(self, parts: Parts, edge_admin: str, deadline: float, say: Callable[[str], None]) -> None:
+        """Start a new cluster with the demo in it; returns once its pods are Ready. Raises LabError."""
+        name = self.net.name
+        write_region(self.files, self.net, parts, self.group.name, edge_admin)
+        Group(self.cgroups, f"{self.group.name}/sys").make()
+        self._start_control_plane(parts)
+        self._import_images(parts)
+        say(f"{name}: images imported")
+        self._wait_for_api(deadline)
+        say(f"{name}: API server ready")
+        self._start_workers(parts)
+        run([*self._kubectl(parts), "apply", "--server-side", "-f", str(self.files.manifests)], timeout=60)
+        say(f"{name}: demo applied")
+        self._wait_until_settled(frozenset(), deadline)
+        say(f"{name}: pods Ready")
+
+    def kill(self) -> None:
+        """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
+        self.events.write("kill", "silencing")
+        silence(self.net)
+        self.events.write("kill", "silenced")
+        self.group.kill()
+        self.processes.forget()
+        self.events.write("kill", "killed")
+
+    def freeze(self) -> None:
+        """Stop every process where it stands; connections hang."""
+        if self.state() == "dead":
+            raise LabError(f"region {self.net.name} is dead; restore it first")
+        self.events.write("freeze", "freezing")
+        self.group.freeze()
+        self.events.write("freeze", "frozen")
+
+    def restore(self, parts: Parts, deadline: float) -> None:
+        """Bring the region back with its data, from any state; returns once its pods are Ready anew."""
+        self.events.write("restore", "begun")
+        self.group.thaw()
+        stale: frozenset[str] = frozenset()
+        if self.state() != "up":
+            self.group.kill()
+            self._start_control_plane(parts)
+            self._wait_for_api(deadline)
+            stale = container_ids(self.api.items("/api/v1/pods") or [])
+            self._start_workers(parts)
+        unsilence(self.net)
+        self.events.write("restore", "reachable")
+        self._wait_until_settled(stale, deadline)
+        self.events.write("restore", "ready")
+
+    def state(self) -> State:
+        """`up` only when every part runs and the links are not silenced."""
+        if self.group.frozen():
+            return "frozen"
+        whole = all(process and process.alive() for process in map(self.processes.all().get, _PARTS))
+        return "up" if whole and not is_silent(self.net) else "dead"
+
+    def _start_control_plane(self, parts: Parts) -> None:
+        self._start(
+            commands.etcd(parts, self.files),
+            commands.api_server(parts, self.files, self.net),
+            commands.containerd(parts, self.files),
+        )
+
+    def _start_workers(self, parts: Parts) -> None:
+        node = self.processes.all()["containerd"].pid
+        self._start(
+            commands.kubelet(parts, self.files, self.net, node),
+            commands.controller_manager(parts, self.files),
+            commands.scheduler(parts, self.files),
+            commands.kube_proxy(parts, self.files),
+            commands.discovery(parts, self.files, self.net),
+            commands.prometheus(parts, self.files),
+        )
+
+    def _start(self, *parts: Part) -> None:
+        for part in parts:
+            self.processes.start(part)
+
+    def _import_images(self, parts: Parts) -> None:
+        folder = self.files.folder / "images"
+        app = parts.built["app"]
+        images = {PAUSE_IMAGE: ["/app", "pause"], IMAGE: ["/app"]}
+        socket = Path(f"/proc/{self.processes.all()['containerd'].pid}/root/run/containerd/containerd.sock")
+        self._wait("containerd", lambda: socket.exists() or None, 30)
+        for number, (name, entrypoint) in enumerate(images.items()):
+            archive = folder / f"{number}.tar"
+            oci_archive(name, app, archive, entrypoint)
+            argv = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)]
+            self._wait("containerd", lambda argv=argv: _succeeds(argv), 30)
+
+    def _wait_for_api(self, deadline: float) -> None:
+        self._wait("kube-apiserver", self.api.ready, deadline)
+
+    def _wait_until_settled(self, stale: frozenset[str], deadline: float) -> None:
+        end = time.monotonic() + deadline
+        while True:
+            missing = self._missing(stale)
+            if not missing:
+                return
+            if time.monotonic() > end:
+                raise LabError(f"region {self.net.name}: after {deadline:g} s still missing: {missing}")
+            self._check_alive()
+            time.sleep(0.1)
+
+    def _missing(self, stale: frozenset[str]) -> str:
+        nodes = self.api.items("/api/v1/nodes")
+        deployments = self.api.items("/apis/apps/v1/deployments")
+        pods = self.api.items("/api/v1/pods")
+        if nodes is None or deployments is None or pods is None:
+            return "the API server's answer"
+        if not node_ready(nodes):
+            return "a Ready node"
+        return ", ".join(unsettled(deployments, pods, stale))
+
+    def _wait(self, part: str, look: Callable[[], bool | None], timeout: float) -> None:
+        def alive_and() -> bool | None:
+            self._check_alive()
+            return look()
+
+        wait_for(
+            f"region {self.net.name}: {part} ready", alive_and, timeout, hint=f"see {self.processes.logs}/{part}.log"
+        )
+
+    def _check_alive(self) -> None:
+        """Raises LabError with the log of a part that ended by itself."""
+        for name, process in self.processes.all().items():
+            if not process.alive():
+                raise LabError(
+                    f"region {self.net.name}: {name} ended; the end of its log:\n{self.processes.log_tail(name)}"
+                )
+
+    def _kubectl(self, parts: Parts) -> list[str]:
+        return [str(parts.kubectl), f"--kubeconfig={self.files.kubeconfig()}"]
+
+
+def _succeeds(argv: Iterable[str]) -> bool | None:
+    try:
+        run(list(argv))
+    except LabError:
+        return None
+    return True
