@@ -21,12 +21,17 @@ ROOT = "blackstart"
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """The machine's trees. Processes are counted in `tracking` and frozen in `freezer`."""
+    """The machine's trees. Processes are counted in `tracking` and frozen in `freezer`.
+
+    `beside` are trees that nothing is put into here, but that container
+    runtimes use all the same.
+    """
 
     version: int
     trees: tuple[Path, ...]
     tracking: Path
     freezer: Path
+    beside: tuple[Path, ...] = ()
 
 
 def hierarchy(mounts: str) -> Hierarchy:
@@ -36,15 +41,16 @@ def hierarchy(mounts: str) -> Hierarchy:
     """
     rows = [line.split() for line in mounts.splitlines()]
     first = {row[1]: set(row[3].split(",")) for row in rows if row[2] == "cgroup"}
+    unified = tuple(Path(row[1]) for row in rows if row[2] == "cgroup2")
     if not first:
-        unified = [Path(row[1]) for row in rows if row[2] == "cgroup2"]
         if not unified:
             raise LabError("no cgroups are mounted")
-        return Hierarchy(2, (unified[0],), unified[0], unified[0])
+        return Hierarchy(2, unified[:1], unified[0], unified[0])
     by_controller = {c: Path(path) for path, options in first.items() for c in ("pids", "freezer") if c in options}
     if missing := {"pids", "freezer"} - set(by_controller):
         raise LabError(f"cgroup v1 without the controller {sorted(missing)[0]}")
-    return Hierarchy(1, tuple(map(Path, first)), by_controller["pids"], by_controller["freezer"])
+    trees = tuple(map(Path, first))
+    return Hierarchy(1, trees, by_controller["pids"], by_controller["freezer"], unified)
 
 
 def current() -> Hierarchy:
@@ -123,7 +129,7 @@ class Group:
 
     def remove(self, timeout: float = 5.0) -> None:
         """Remove the group and all below; its processes are gone already."""
-        for tree in self.on.trees:
+        for tree in (*self.on.trees, *self.on.beside):
             top = tree / self.name
 
             def gone(top: Path = top) -> bool | None:

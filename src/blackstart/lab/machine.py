@@ -103,7 +103,7 @@ def clean(paths: LabPaths, cgroups: Hierarchy) -> None:
 
 
 def _give_back(folder: Path) -> None:
-    if folder == _NETNS and folder.is_mount() and not any(folder.iterdir()):
+    if folder == _NETNS and str(folder) in _mounts() and not any(folder.iterdir()):
         run(["umount", str(folder)])
     with suppress(OSError):  # somebody else uses it by now
         folder.rmdir()
@@ -111,10 +111,15 @@ def _give_back(folder: Path) -> None:
 
 def _unmount_below(root: Path) -> None:
     """A node's mounts live in its own mount namespace; this is for what escaped from it."""
-    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    below = {m.encode().decode("unicode_escape") for m in mounts if m.startswith(f"{root}/")}
+    below = [mount for mount in _mounts() if mount.startswith(f"{root}/")]
     for mount in sorted(below, key=len, reverse=True):
         run(["umount", "-l", mount])
+
+
+def _mounts() -> list[str]:
+    """Where something is mounted; a bind mount of the same file system shows only here."""
+    lines = Path("/proc/self/mounts").read_text().splitlines()
+    return [line.split()[1].encode().decode("unicode_escape") for line in lines]
 
 
 def _wipe(paths: LabPaths) -> None:
