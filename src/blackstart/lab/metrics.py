@@ -12,7 +12,7 @@ from typing import Any
 
 from blackstart.lab.manifests import APP, NAMESPACE, PORT
 
-_API_SERVER_SERIES = "up|apiserver_request_total|apiserver_current_inflight_requests|process_.*"
+_API_SERVER_SERIES = "apiserver_request_total|apiserver_current_inflight_requests|process_.*"
 _KUBELET_SERIES = "kubelet_running_(pods|containers)|kubelet_node_name|process_.*"
 # Histograms by region would be most of what the edge has to say, so only the ones of all traffic are kept.
 _ENVOY_SERIES = (
@@ -55,7 +55,7 @@ def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
         _static("prometheus", targets.prometheus),
         {**_static("kube-apiserver", targets.api_server), **_every_5s(_API_SERVER_SERIES)}
         | _tls(targets, ca_file=str(targets.ca)),
-        # A kubelet signs its own serving certificate; the client certificate still has to be right.
+        # A kubelet may sign its own serving certificate (kind's does); the client's still has to be right.
         {**_static("kubelet", targets.kubelet), **_every_5s(_KUBELET_SERIES)}
         | _tls(targets, insecure_skip_verify=True),
         {
