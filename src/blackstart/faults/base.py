@@ -1,20 +1,23 @@
 """What every fault has in common.
 
-A kind of fault is one module `blackstart.faults.<kind>` with a class that
+A kind of fault is one module `blackstart.faults.<kind>` with a `FAULT` that
 implements `Fault`. The order of writing is kept by `blackstart.faults.inject`,
 not by the faults: record on disk, change, record; confirm by a control probe.
 """
 
 from __future__ import annotations
 
+import importlib
+import re
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from blackstart.evidence.records import Interval
+from blackstart.evidence.undo import Undo
 from blackstart.fleet.model import ControlPath, Fleet
+from blackstart.schema.errors import BlackstartError
 
 
-class FaultError(Exception):
+class FaultError(BlackstartError):
     """The fault could not be applied, confirmed or reverted; says place, cause and next step."""
 
 
@@ -24,42 +27,50 @@ class Conflict(FaultError):  # noqa: N818 - a state of the world, not a mistake
 
 @dataclass(frozen=True)
 class Target:
-    """One thing that a fault changes: a name for people, and plain data for the fault itself."""
+    """One thing that a fault changes: a name for people, plain data for the fault itself, the regions it is in."""
 
     name: str
     data: dict[str, Any]
+    regions: tuple[str, ...]
 
 
 class Fault(Protocol):
-    """One kind of fault. Every method is idempotent and ends within its deadline."""
+    """One kind of fault. Every method is idempotent and ends within its deadline.
+
+    Besides what is said below, every method may raise FleetError when a part
+    of the fleet does not answer.
+    """
 
     kind: str
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
-        """What the arguments select; raises FaultError when that is nothing."""
+        """What the arguments select, never nothing; raises FaultError."""
 
     def capture(self, fleet: Fleet, target: Target) -> dict[str, Any]:
-        """The state before, as plain JSON data, enough to revert without any memory of the run."""
+        """The state before, as plain JSON data. Raises FaultError when the fault would change nothing."""
 
-    def apply(self, fleet: Fleet, target: Target, undo: dict[str, Any]) -> None:
-        """Make the change. `undo` is the record that is on disk by now (id, run, before)."""
+    def control_paths(self, fleet: Fleet, target: Target, before: dict[str, Any]) -> list[ControlPath]:
+        """Every path that the fault claims to cut; empty when it claims none."""
 
-    def control_paths(self, fleet: Fleet, target: Target) -> list[ControlPath]:
-        """Every path that the fault claims to cut."""
+    def apply(self, fleet: Fleet, undo: Undo) -> None:
+        """Make the change; `undo` is on disk by now. Raises FaultError."""
 
-    def confirm(self, fleet: Fleet, target: Target, undo: dict[str, Any]) -> str:
-        """What shows, besides the control paths, that the change is there; raises FaultError when it is not."""
+    def confirm(self, fleet: Fleet, undo: Undo) -> str:
+        """What shows, besides the control paths, that the change is there. Raises FaultError when it is not."""
 
-    def revert(self, fleet: Fleet, undo: dict[str, Any]) -> None:
-        """Put back what `undo` says; raises Conflict when someone else changed it since."""
+    def revert(self, fleet: Fleet, undo: Undo) -> None:
+        """Put back what `undo` says, applied or not; raises Conflict when someone else changed it since."""
 
-    def confirm_reverted(self, fleet: Fleet, undo: dict[str, Any]) -> str:
+    def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """What shows that it is as before, waiting up to the fault's deadline; raises FaultError."""
 
 
-@dataclass(frozen=True)
-class Effect:
-    """When a fault took effect, by its control probe, and what the probe saw."""
-
-    t0: Interval
-    detail: str
+def fault_of(kind: str) -> Fault:
+    """The fault of a kind such as `delete-pods`. Raises FaultError."""
+    try:
+        if not re.fullmatch(r"[a-z]+(-[a-z]+)*", kind):
+            raise ImportError(kind)
+        fault: Fault = importlib.import_module(f"blackstart.faults.{kind.replace('-', '_')}").FAULT
+    except (ImportError, AttributeError) as error:
+        raise FaultError(f"unknown kind of fault {kind!r}; was the record written by a newer version?") from error
+    return fault

@@ -1,17 +1,21 @@
 """What every probe has in common.
 
 A kind of probe is one module `blackstart.probes.<kind>` with a model `Spec`
-(what probes/*.yaml may say) and `async def read(spec, scope) -> list[Reading]`.
-Nothing retries, everything has a deadline, and no data has a reason.
+(what probes/*.yaml may say) and `looks(spec, scope)`: a coroutine per key,
+each of which returns a Value or raises NoData. `blackstart.probes.read` keeps
+the deadline and turns whatever happens into readings; nothing retries.
 """
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from pydantic import Field
 
+from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Fleet
 from blackstart.schema.base import Model, Seconds
 from blackstart.schema.drill import Name
@@ -36,3 +40,49 @@ class Scope:
     survivors: tuple[str, ...] = ()
     services: dict[str, str] = field(default_factory=dict)
     folder: Path = Path()
+
+    def regions(self, roles: list[str]) -> list[str]:
+        """The regions that play `roles`; all regions of the fleet when none is named. Raises NoData."""
+        names = [self.resolve(role) for role in roles] or list(self.fleet.regions)
+        for name in names:
+            if name not in self.fleet.regions:
+                raise NoData(Reason.MALFORMED, f"{name!r} is not a region of fleet {self.fleet.fleet!r}")
+        return names
+
+    def resolve(self, role: str) -> str:
+        """The region or service that plays `role`. Raises NoData."""
+        try:
+            return self.services.get(role) or self.fleet.resolve(role)
+        except KeyError as error:
+            raise NoData(Reason.MALFORMED, str(error.args[0])) from None
+
+
+@dataclass(frozen=True)
+class Value:
+    """What a look saw. `age`: of the newest sample behind it, seconds."""
+
+    value: float
+    age: float | None = None
+    detail: str = ""
+
+
+class NoData(Exception):  # noqa: N818 - an answer, not a mistake
+    """A look that saw nothing, and why."""
+
+    def __init__(self, reason: Reason, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else str(reason))
+        self.reason = reason
+        self.detail = detail
+
+
+Look = Coroutine[Any, Any, Value]
+
+
+class Kind(Protocol):
+    """The module of one kind of probe."""
+
+    Spec: type[ProbeSpec]
+
+    @staticmethod
+    def looks(spec: Any, scope: Scope) -> dict[str, Look]:
+        """One look for each key, not yet begun. Raises NoData when the fleet lacks what the probe needs."""
