@@ -94,19 +94,18 @@ def _twice(content: Content) -> Iterator[Finding]:
         for o in drill.objectives
     ]
     for i in _repeated(objectives):
-        text = f"a second {objectives[i][0]} objective of {objectives[i][1]}; keep the one that counts"
-        yield content.document.finding(("objectives", i), text)
+        text = f"a second {objectives[i][0]} objective of {objectives[i][1]}"
+        yield content.document.finding(("objectives", i), text, "keep the one that counts")
 
 
 @DRILL_RULES.add("BS109", "error", "A guard has a bound if it watches a probe, and only then.")
 def _guards(content: Content) -> Iterator[Finding]:
     for i, guard in enumerate(content.drill.guards):
         if _watches_probe(guard) and guard.bound is None:
-            yield content.document.finding(("guards", i), 'watches a probe; say what must hold: bound: ">= 1"')
+            yield content.document.finding(("guards", i), "watches a probe without a bound", 'add: bound: ">= 1"')
         if not _watches_probe(guard) and guard.bound is not None:
-            yield content.document.finding(
-                ("guards", i, "bound"), "watches clients; use `success` instead of a bound"
-            )
+            path = ("guards", i, "bound")
+            yield content.document.finding(path, "watches clients, which have no bound", "use `success`")
 
 
 @DRILL_RULES.add("BS110", "error", "At least one region survives.")
@@ -130,7 +129,7 @@ def _victims(content: Content) -> Iterator[Finding]:
         takes_away = activity.ours and activity.injects and activity.provider.get("func") in ("kill", "isolate")
         if takes_away and isinstance(region, str) and names(region, region) not in victims:
             text = f'the experiment takes region "{region}" away, but it is not a victim here'
-            yield content.document.finding(("victims",), text)
+            yield content.document.finding(("victims",), text, f"add {region} to victims")
 
 
 @DRILL_RULES.add("BS201", "error", "An RTO objective is at least twice what the client can tell apart.")
@@ -141,9 +140,9 @@ def _rto_resolution(content: Content) -> Iterator[Finding]:
         if isinstance(objective, RtoObjective) and objective.objective < finest:
             text = (
                 f"{objective.objective:g}s cannot be certified: a client with interval {client.interval:g}s "
-                f"and timeout {client.timeout:g}s needs at least {finest:g}s; lengthen it or shorten client.timeout"
+                f"and timeout {client.timeout:g}s needs at least {finest:g}s"
             )
-            yield content.document.finding(("objectives", i, "objective"), text)
+            yield content.document.finding(("objectives", i, "objective"), text, "shorten client.timeout")
 
 
 @DRILL_RULES.add("BS202", "error", "The hold phase lasts as long as the RTO objective and one steady window.")

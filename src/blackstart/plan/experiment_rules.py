@@ -36,8 +36,8 @@ def _valid(experiment: Experiment) -> Iterator[Finding]:
 def _says_where(experiment: Experiment) -> Iterator[Finding]:
     for activity in experiment.activities():
         if activity.ours and not {"region", "link"} & set(activity.arguments):
-            text = "names no region and no link; add provider.arguments.region"
-            yield experiment.document.finding((*activity.path, "provider"), text)
+            path = (*activity.path, "provider")
+            yield experiment.document.finding(path, "names no region and no link", "add arguments.region")
 
 
 @EXPERIMENT_RULES.add(
@@ -71,11 +71,8 @@ def _context(experiment: Experiment) -> Iterator[Finding]:
             else []
         )
         if not any(isinstance(block, dict) and block.get(_CONTEXT) for block in used):
-            text = (
-                f"would act on the current kube context; add provider.secrets: [k8s] "
-                f"and a block secrets.k8s with {_CONTEXT}"
-            )
-            yield experiment.document.finding((*activity.path, "provider"), text)
+            path, fix = (*activity.path, "provider"), f"add secrets: [k8s] and a block secrets.k8s with {_CONTEXT}"
+            yield experiment.document.finding(path, "would act on the current kube context", fix)
 
 
 @EXPERIMENT_RULES.add(
@@ -86,8 +83,8 @@ def _undone(experiment: Experiment) -> Iterator[Finding]:
     rollback = any(a.section == "rollbacks" and a.data.get("type") == "action" for a in activities)
     for activity in activities:
         if activity.injects and not activity.ours and not rollback and activity.data.get("undo") != "none":
-            text = "nothing puts this back; add an action under rollbacks, or write `undo: none` here"
-            yield experiment.document.finding(activity.path, text)
+            fix = "add an action under rollbacks, or write `undo: none` here"
+            yield experiment.document.finding(activity.path, "nothing puts this back", fix)
 
 
 @EXPERIMENT_RULES.add("BS406", "error", "The method injects something.")

@@ -27,8 +27,8 @@ def _two_scrapes(probe: Probe) -> Iterator[Finding]:
     for text in _RANGE.findall(_STRING.sub('""', query)):
         seconds = _seconds(text)
         if seconds < 2 * scrape:
-            message = f"range [{text}] is shorter than two scrapes ({2 * scrape:g}s): its rate would be empty"
-            yield probe.document.finding(("query",), message)
+            message = f"range [{text}] is shorter than two scrapes: its rate would be empty"
+            yield probe.document.finding(("query",), message, f"make it at least {2 * scrape:g}s")
 
 
 def _seconds(text: str) -> float:

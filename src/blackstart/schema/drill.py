@@ -162,7 +162,9 @@ class Drill(Model):
     description: str = ""
     experiment: Name
     services: list[str] = Field(min_length=1)
-    victims: list[str] = Field(min_length=1, description="roles of the regions whose service the fault takes away")
+    victims: list[str] = Field(
+        description="roles of the regions whose service the fault takes away; empty where all must go on serving"
+    )
     client: Client = Client()
     steady: Steady = Steady()
     phases: Phases = Phases()

@@ -40,9 +40,9 @@ class Finding:
     place: Place
     path: KeyPath
     message: str
+    fix: str = ""
     rule: str = ""
     severity: Severity = "error"
-    fix: str = ""
 
     def __str__(self) -> str:
         parts = [str(self.place)]

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from blackstart.schema.errors import ContentError, Finding, KeyPath, Place, Severity, path_text, quote, shown
+from blackstart.schema.errors import ContentError, Finding, KeyPath, Place, quote, shown
 from blackstart.schema.explain import explain
 from blackstart.schema.secret import Secret, is_reference
 
@@ -41,11 +41,9 @@ class Document:
             path = path[:-1]
         return self.places.get(path) or Place(shown(self.file))
 
-    def finding(
-        self, path: KeyPath, message: str, *, rule: str = "", severity: Severity = "error", fix: str = ""
-    ) -> Finding:
-        """A finding about the value at `path`."""
-        return Finding(self.place(path), path, message, rule, severity, fix)
+    def finding(self, path: KeyPath, message: str, fix: str = "") -> Finding:
+        """A finding about the value at `path`; `fix` says what to do about it."""
+        return Finding(self.place(path), path, message, fix)
 
 
 def load[M: BaseModel](path: Path, model: type[M], overrides: Mapping[str, str] | None = None) -> M:
@@ -285,6 +283,3 @@ def _syntax(error: yaml.MarkedYAMLError) -> str:
     if "but found another document" in problem:
         return "a second document (---); a file holds one"
     return f"not valid YAML: {problem}" + (f" ({error.context})" if error.context else "")
-
-
-__all__ = ["Document", "load", "override", "parse", "path_text", "read", "read_text"]
