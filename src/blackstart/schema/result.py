@@ -38,18 +38,44 @@ class Span(Model):
     latest: float
 
 
-class Score(Model):
-    """0 to 100; `low` and `high` differ by what is unknown, the grade stands on `low`."""
+Grade = Literal["A", "B", "C", "D", "E", "F"]
+
+
+class Dimension(Model):
+    """One part of a service's score: utility 0 to 1 as an interval, and its weight in the rubric."""
 
     low: float
     high: float
-    grade: Literal["A", "B", "C", "D", "E", "F", "none"]
-    breakdown: dict[str, dict[str, float | None]] = {}
+    weight: float
+
+
+class Score(Model):
+    """0 to 100; `low` and `high` differ by what is unknown, the grade stands on `low`.
+
+    `breakdown`: service -> dimension -> its part. `not_rehearsed`: dimensions
+    that no objective of the drill asks for; they count neither way. `caps`:
+    what held the score down. `flips`: 20 % more or less of one weight would
+    change the grade.
+    """
+
+    rubric: str = "1"
+    low: float
+    high: float
+    grade: Grade
+    breakdown: dict[str, dict[str, Dimension]] = {}
+    not_rehearsed: list[str] = []
+    caps: list[str] = []
     flips: bool = False
 
 
 class ObjectiveResult(Model):
-    """One objective. `met` None: the evidence does not say. Units: seconds, or ratio 0 to 1, per kind."""
+    """One objective. `met` None: the evidence does not say.
+
+    The true value lies between `low` and `high` (None: no bound is known);
+    `measured` is the one figure to quote, `resolution` the width of the
+    interval. `bound` is what must be kept. Units: seconds, or ratio 0 to 1,
+    per kind; a reading has the unit of its probe.
+    """
 
     service: str
     kind: str
@@ -58,10 +84,18 @@ class ObjectiveResult(Model):
     resolution: float | None
     met: bool | None
     detail: str = ""
+    bound: float | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 class Clock(Model):
-    """The times of one service, seconds after the latest moment at which T0 can lie; None: did not happen."""
+    """The times of one service, seconds after the earliest moment at which T0 can lie; None: did not happen.
+
+    `failback_s` counts from the end of the undo. `resolution_s` is the width
+    of T0 plus the client's interval. `held_s`: how long clients were watched
+    after T0 while the fault was in place.
+    """
 
     t0: Span | None
     detected_s: float | None
@@ -72,9 +106,21 @@ class Clock(Model):
     held_s: float | None = None
 
 
+class Tally(Model):
+    """Requests of a service's entry in one phase, fresh and kept connections together.
+
+    `missing`: due, but absent from the evidence.
+    """
+
+    good: int
+    total: int
+    missing: int = 0
+
+
 class FaultResult(Model):
     """One fault's life."""
 
+    fault: str = ""
     kind: str
     target: str
     applied: bool
@@ -104,6 +150,7 @@ class Result(Model):
     score: Score | None
     objectives: list[ObjectiveResult]
     clock: dict[str, Clock]
+    tallies: dict[str, dict[str, Tally]] = {}
     faults: list[FaultResult]
     undo: Undo
     versions: dict[str, str]

@@ -1,0 +1,72 @@
+"""What is judged: the history of a run beside the drill and the fleet that it was run with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from blackstart.evidence.history import History, Sample, Track, Window
+from blackstart.evidence.records import FaultState, Interval, Phase
+from blackstart.fleet.model import Fleet
+from blackstart.schema.drill import Drill
+
+_ORDER = list(Phase)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run, ready to be judged."""
+
+    history: History
+    drill: Drill
+    fleet: Fleet
+
+    @classmethod
+    def of(cls, history: History) -> Case:
+        """Raises pydantic.ValidationError when the header's drill or fleet is none."""
+        header = history.header
+        return cls(history, Drill.model_validate(header.drill), Fleet.model_validate(header.fleet))
+
+    @cached_property
+    def services(self) -> list[str]:
+        """Names of the services rehearsed: those of the drill, and any other that an objective names."""
+        roles = [*self.drill.services, *(objective.service for objective in self.drill.objectives)]
+        return list(dict.fromkeys(self.history.named(role) for role in roles))
+
+    @cached_property
+    def t0(self) -> Interval | None:
+        """When the drill took effect: the union over its faults; None unless every one is confirmed."""
+        found = [fault.t0 for fault in self.history.faults]
+        spans = [t0 for t0 in found if t0 is not None]
+        if not spans or len(spans) < len(found):
+            return None
+        return Interval(earliest=min(s.earliest for s in spans), latest=max(s.latest for s in spans))
+
+    @cached_property
+    def undone(self) -> float | None:
+        """When the last fault was confirmed to be reverted; None unless all are."""
+        events = [fault.reached(FaultState.CONFIRMED_REVERTED) for fault in self.history.faults]
+        times = [event.t for event in events if event is not None]
+        return max(times) if times and len(times) == len(events) else None
+
+    def start_of(self, phase: Phase) -> float:
+        """When a phase began, or the next one that there was, or the run ended."""
+        later = [w.start for p, w in self.history.phases.items() if _ORDER.index(p) >= _ORDER.index(phase)]
+        return min(later, default=self.history.window.end)
+
+    @property
+    def watched(self) -> Window | None:
+        """From T0 to the start of the undo: while the fault was in place."""
+        return Window(self.t0.earliest, self.start_of(Phase.UNDO)) if self.t0 else None
+
+    def good(self, sample: Sample) -> bool:
+        """Answered, and not slower than the client puts up with. A latency of NaN never is."""
+        slow = self.drill.client.slow
+        return sample.ok and sample.latency <= (float("inf") if slow is None else slow)
+
+    def home(self, track: Track) -> dict[str, float]:
+        """Who served a stream in the baseline: region -> share of the good answers, 0 to 1."""
+        baseline = self.history.phases.get(Phase.BASELINE)
+        good = [s for s in track.within(baseline) if self.good(s)] if baseline else []
+        regions = [s.region for s in good if s.region is not None]
+        return {region: regions.count(region) / len(good) for region in sorted(set(regions))}

@@ -1,0 +1,201 @@
+"""Each objective against the evidence: met, missed, or not known. Formulas in docs/verdicts.md."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from math import isfinite
+
+from blackstart.evidence.history import Moment
+from blackstart.evidence.records import Check, Phase, Reading
+from blackstart.judge.case import Case
+from blackstart.judge.clock import Elapsed, Times
+from blackstart.judge.coverage import rehearsed_window, tally
+from blackstart.schema.base import parse_duration
+from blackstart.schema.drill import (
+    AvailabilityObjective,
+    CompletenessObjective,
+    FailbackObjective,
+    Objective,
+    ReadingObjective,
+    RtoObjective,
+)
+from blackstart.schema.result import ObjectiveResult
+
+
+def judge_objectives(case: Case, times: Mapping[str, Times]) -> list[ObjectiveResult]:
+    """One result an objective, in the drill's order."""
+    return [_judge(case, times, objective) for objective in case.drill.objectives]
+
+
+def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> ObjectiveResult:
+    service = case.history.named(objective.service)
+    match objective:
+        case RtoObjective():
+            return _duration(service, objective, times[service].recovered, "recovered", "the end of the hold")
+        case FailbackObjective():
+            return _duration(service, objective, times[service].failback, "failed back", "the end of the run")
+        case AvailabilityObjective():
+            return _availability(case, service, objective)
+        case CompletenessObjective():
+            return _completeness(case, service, objective)
+        case ReadingObjective():
+            return _reading(case, service, objective)
+
+
+def _duration(
+    service: str, objective: RtoObjective | FailbackObjective, elapsed: Elapsed | None, done: str, until: str
+) -> ObjectiveResult:
+    bound, low, high = objective.objective, None, None
+    met, detail = None, "no confirmed moment to count from, or no client"
+    if elapsed is not None:
+        low, high = elapsed.low, elapsed.high
+        met = True if high is not None and high <= bound else False if low > bound else None
+        detail = _duration_detail(elapsed, bound, met, done, until)
+    return ObjectiveResult(
+        service=service,
+        kind=objective.kind,
+        objective=f"<= {bound:g} s",
+        measured=_round(elapsed.measured if elapsed else None),
+        resolution=_round(high - low if high is not None and low is not None else None),
+        met=met,
+        detail=detail,
+        bound=bound,
+        low=_round(low),
+        high=_round(high),
+    )
+
+
+def _duration_detail(elapsed: Elapsed, bound: float, met: bool | None, done: str, until: str) -> str:
+    if elapsed.high is None:
+        return f"not {done} after {elapsed.low:.1f} s" + (
+            "" if met is False else f"; {until} came before the objective"
+        )
+    if elapsed.measured == 0:
+        return f"no interruption; one shorter than {elapsed.high:.3g} s would not be seen"
+    span = f"{done} between {elapsed.low:.2f} and {elapsed.high:.2f} s"
+    return span if met is not None else f"{span}: the clock cannot tell this from {bound:g} s"
+
+
+def _availability(case: Case, service: str, objective: AvailabilityObjective) -> ObjectiveResult:
+    window = rehearsed_window(case)
+    found = tally(case, service, window, since=window.start) if window else None
+    if found is None or not found.total:
+        return _share(service, objective, None, None, None, "no confirmed T0, or no request")
+    due = found.total + found.missing
+    low, high = found.good / due, (found.good + found.missing) / due
+    detail = f"{found.total - found.good} of {found.total} requests bad, from T0 to the end of the fail-back"
+    if found.missing:
+        detail += f"; {found.missing} more were due and are not in the evidence"
+    return _share(service, objective, found.good / found.total, low, high, detail)
+
+
+def _completeness(case: Case, service: str, objective: CompletenessObjective) -> ObjectiveResult:
+    checks = [c.body for c in case.history.checks if c.body.name.startswith(f"completeness/{service}/")]
+    regions = case.fleet.services[service].workloads if service in case.fleet.services else {}
+    seen = {check.name.split("/")[2] for check in checks}
+    absent = [region for region in regions if region not in seen]
+    total = len(checks) + len(absent)
+    if not checks:
+        return _share(service, objective, None, None, None, "nothing was checked after the drill")
+    good, bad = sum(c.ok is True for c in checks), sum(c.ok is False for c in checks)
+    detail = "; ".join([*map(_check_line, (c for c in checks if not c.ok)), *(f"{r}: not checked" for r in absent)])
+    return _share(service, objective, good / total, good / total, (total - bad) / total, detail or "all there again")
+
+
+def _check_line(check: Check) -> str:
+    return f"{check.name}: {check.detail or ('unknown' if check.ok is None else 'failed')}"
+
+
+def _share(
+    service: str,
+    objective: AvailabilityObjective | CompletenessObjective,
+    measured: float | None,
+    low: float | None,
+    high: float | None,
+    detail: str,
+) -> ObjectiveResult:
+    bound = objective.objective
+    met = None
+    if low is not None and high is not None:
+        met = True if low >= bound else False if high < bound else None
+    return ObjectiveResult(
+        service=service,
+        kind=objective.kind,
+        objective=f">= {bound * 100:g} %",
+        measured=measured,
+        resolution=None if low is None or high is None else high - low,
+        met=met,
+        detail=detail,
+        bound=bound,
+        low=low,
+        high=high,
+    )
+
+
+def _reading(case: Case, service: str, objective: ReadingObjective) -> ObjectiveResult:
+    window = case.history.phases.get(Phase(objective.during))
+    inside = [m for m in case.history.readings if m.body.probe == objective.probe and window and window.holds(m.t)]
+    values = [value for m in inside if (value := _value(m.body)) is not None]
+    breaches = [value for value in values if not objective.bound.holds(value)]
+    gaps = _gaps(case, objective, inside)
+    worst = _worst(breaches or values, objective.bound.op)
+    met = False if breaches else None if gaps else True
+    detail = gaps[0] if gaps else f"{len(values)} readings, all within bounds"
+    if breaches:
+        detail = f"{len(breaches)} of {len(inside)} readings out of bounds"
+    return ObjectiveResult(
+        service=service,
+        kind="reading",
+        objective=f"{objective.probe} {objective.bound} ({objective.during})",
+        measured=worst,
+        resolution=None,
+        met=met,
+        detail=detail,
+        bound=objective.bound.value,
+    )
+
+
+def _gaps(case: Case, objective: ReadingObjective, inside: list[Moment[Reading]]) -> list[str]:
+    """Why the readings do not say enough: none, one without data, a series that vanished, a long silence."""
+    name, window = objective.probe, case.history.phases.get(Phase(objective.during))
+    if window is None or not inside:
+        return [f"no data: probe {name} was not read during {objective.during}"]
+    found = []
+    empty = [m.body for m in inside if _value(m.body) is None]
+    if empty:
+        why = empty[0].no_data.value if empty[0].no_data else "not a number"
+        text = f" ({empty[0].detail})" if empty[0].detail else ""
+        found.append(f"no data: probe {name}, {len(empty)} of {len(inside)} looks: {why}{text}")
+    keys = {m.body.key for m in case.history.readings if m.body.probe == name and m.t < window.start}
+    found += [
+        f"no data: probe {name}, series {k!r} vanished" for k in sorted(keys - {m.body.key for m in inside}) if k
+    ]
+    times = sorted({window.start, *(m.t for m in inside), window.end})
+    longest, allowed = max(b - a for a, b in pairwise(times)), _patience(case, name)
+    if longest > allowed:
+        found.append(f"no data: probe {name} was silent for {longest:.1f} s")
+    return found
+
+
+def _value(reading: Reading) -> float | None:
+    """A number, or None: what says that it has no data has none, and NaN is no number."""
+    found = reading.value if reading.no_data is None else None
+    return found if found is not None and isfinite(found) else None
+
+
+def _patience(case: Case, probe: str) -> float:
+    """Seconds between two looks of a probe that are let pass: three periods and its deadline."""
+    spec = next((p for p in case.history.header.probes if p.get("probe") == probe), {})
+    every, deadline = (parse_duration(spec.get(key, usual)) for key, usual in (("every", 1.0), ("deadline", 2.0)))
+    return 3 * float(str(every)) + float(str(deadline))
+
+
+def _worst(values: list[float], op: str) -> float | None:
+    if not values:
+        return None
+    return max(values) if op in ("<", "<=") else min(values)
+
+
+def _round(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 4)
