@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from blackstart.fleet.model import Fleet
-from blackstart.lab import kind, kindfiles
+from blackstart.lab import kind, kindboxes, kindfiles
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError
 
@@ -111,15 +110,22 @@ class Docker:
 @pytest.fixture
 def docker(monkeypatch: pytest.MonkeyPatch) -> Docker:
     fake = Docker()
-    monkeypatch.setattr(kind, "run", fake.run)
+    for module in (kind, kindboxes):
+        monkeypatch.setattr(module, "run", fake.run)
     monkeypatch.setattr(kind, "silence", fake.silence)
     monkeypatch.setattr(kind, "unsilence", fake.unsilence)
     monkeypatch.setattr(kind, "is_silent", lambda _: fake.silent)
     return fake
 
 
-def test_kill_is_silent_before_anything_dies_and_happens_once(docker: Docker, tmp_path: Path) -> None:
-    kind.kill("us", tmp_path)
+@pytest.fixture
+def paths(tmp_path: Path) -> LabPaths:
+    kindboxes.write(tmp_path / "kind.json", '{"regions": ["us", "eu"]}')
+    return LabPaths(tmp_path)
+
+
+def test_kill_is_silent_before_anything_dies_and_happens_once(docker: Docker, paths: LabPaths) -> None:
+    kind.kill("us", paths)
     done = [call for call in docker.calls if not call.startswith(("docker inspect", "docker ps"))]
     assert done == [
         "silence",
@@ -127,32 +133,47 @@ def test_kill_is_silent_before_anything_dies_and_happens_once(docker: Docker, tm
         "docker exec bskind-us-control-plane bash -c kill -KILL -1",
         "docker pause c0ffee",
     ]
-    assert kind.power_state("us") == "dead"
+    assert kind.power_state("us", paths) == "dead"
     docker.calls.clear()
-    kind.kill("us", tmp_path)
+    kind.kill("us", paths)
     assert docker.calls == []
 
 
+def test_only_containers_of_the_region_are_paused(docker: Docker, paths: LabPaths) -> None:
+    kind.freeze("us", paths)
+    [listed, _] = docker.calls
+    assert listed == "docker ps --all --quiet --filter status=running --filter name=^/?bskind-us-"
+
+
 def test_restore_waits_for_containers_other_than_the_killed(
-    docker: Docker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    docker: Docker, paths: LabPaths, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    waited: list[frozenset[str]] = []
-    monkeypatch.setattr(kind, "_wait_until_settled", lambda region, paths, stale: waited.append(stale))
-    kind.kill("us", tmp_path)
-    kind.restore("us", tmp_path)
-    assert waited == [{"containerd://abc", "containerd://def"}]
-    assert kind.power_state("us") == "up"
+    waited: list[tuple[frozenset[str], float]] = []
+    monkeypatch.setattr(
+        kind, "wait_until_settled", lambda region, paths, stale, deadline: waited.append((stale, deadline))
+    )
+    kind.kill("us", paths)
+    kind.restore("us", paths, 60.0)
+    assert waited == [({"containerd://abc", "containerd://def"}, 60.0)]
+    assert kind.power_state("us", paths) == "up"
+    assert not (paths.root / "us/stale.json").exists()
 
 
-def test_freeze_is_not_dead(docker: Docker) -> None:
-    kind.freeze("us")
-    assert kind.power_state("us") == "frozen"
+def test_freeze_is_not_dead(docker: Docker, paths: LabPaths) -> None:
+    kind.freeze("us", paths)
+    assert kind.power_state("us", paths) == "frozen"
 
 
-@pytest.mark.parametrize("call", [lambda state: kind.up(["us"], state), kind.down])
+def test_an_unknown_region_goes_no_further(docker: Docker, paths: LabPaths) -> None:
+    with pytest.raises(LabError, match=r"no region '.\*' in this lab; known: us, eu"):
+        kind.freeze(".*", paths)
+    assert docker.calls == []
+
+
+@pytest.mark.parametrize("command", ["up", "down"])
 def test_without_docker_one_line_names_the_native_provider(
-    call: Callable[[Path], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match=r"^Docker does not answer.*--provider native[^\n]*$"):
-        call(tmp_path)
+        kind.up(["us"], LabPaths(tmp_path), print) if command == "up" else kind.down(LabPaths(tmp_path), print)

@@ -14,125 +14,133 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import yaml
 
+from blackstart.fleet.model import Fleet
 from blackstart.lab import kindfiles as files
-from blackstart.lab.api import unsettled
+from blackstart.lab import machine
 from blackstart.lab.edge import edge_config
 from blackstart.lab.fleetfile import EDGE_PORT, write_fleet
 from blackstart.lab.images import oci_archive
-from blackstart.lab.kindfiles import NETWORK, PREFIX, node
+from blackstart.lab.kindboxes import apply, docker_each, inspect, need_docker, uid, unpause, wait_until_settled, write
+from blackstart.lab.kindfiles import PREFIX, node
 from blackstart.lab.manifests import IMAGE, NODE_PORT, demo
 from blackstart.lab.metrics import MetricsTargets, prometheus_config
-from blackstart.lab.parts import find_command, find_envoy, find_kubectl
+from blackstart.lab.parts import find_command, find_envoy
 from blackstart.lab.paths import LabPaths
-from blackstart.lab.shell import LabError, run, wait_for
+from blackstart.lab.shell import LabError, run
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.toolchain import KIND, binaries
-from blackstart.lab.topology import EDGE, OBSERVER, RegionNet
+from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, topology
+
+Say = Callable[[str], None]
 
 READY_SECONDS = 110.0
-"""How long a region may take until its pods are Ready; below the 120 s that fleet.yaml promises."""
+"""How long a region's pods may take until they are Ready."""
 _EDGE_ADMIN = 9901
 
 
-@dataclass(frozen=True)
-class Box:
-    """A container: its address on the network `kind`, the pid of its first process, its state, its image's id."""
+def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
+    """Bring up the regions, in the order of preference, and write fleet.yaml. Idempotent.
 
-    address: str
-    pid: int
-    status: str
-    image: str
-
-
-def up(regions: list[str], state: Path) -> None:
-    """Bring up the regions, in the order of preference, and write fleet.yaml. Idempotent. Raises LabError."""
-    _need_docker()
-    paths, app, kind = LabPaths(state.resolve()), binaries(KIND[:1])["app"], _kind()
-    image = paths.root / "user-service.tar"
-    oci_archive(IMAGE, app, image, ["/app"])
-    for number, region in enumerate(regions, start=1):
-        _cluster(kind, region, number, paths)
-        run([str(kind), "load", "image-archive", str(image), "--name", PREFIX + region], timeout=120)
-        objects = {"apiVersion": "v1", "kind": "List", "items": demo(region)}
-        run([*_kubectl(paths, region), "apply", "--server-side", "-f", "-"], stdin=json.dumps(objects), timeout=60)
-    addresses = _edge_and_observer(regions, paths)
-    for region in regions:
-        _observe(region, paths, app, f"{addresses[EDGE]}:{_EDGE_ADMIN}")
-    for member in addresses:
-        _attach(member)
-    for region in regions:
-        _wait_until_settled(region, paths, frozenset())
-    uids = {region: _uid(region, paths) for region in regions}
-    write_fleet(files.fleet_document(regions, addresses, uids, paths), paths.fleet)
+    Raises LabError, and ValueError for impossible names.
+    """
+    nets = topology(regions).regions
+    need_docker()
+    app, kind = binaries(KIND[:1])["app"], _kind()
+    with machine.lock():
+        write(_record(paths), json.dumps({"regions": list(regions)}))
+        image = paths.root / "user-service.tar"
+        oci_archive(IMAGE, app, image, ["/app"])
+        for net in nets:
+            say(f"{net.name}: cluster")
+            _cluster(kind, net, paths)
+            run([str(kind), "load", "image-archive", str(image), "--name", PREFIX + net.name], timeout=120)
+            apply(net.name, paths, demo(net.name))
+        say("edge, observer, Prometheus")
+        addresses = _edge_and_observer(regions, paths)
+        for region in regions:
+            _observe(region, paths, app, f"{addresses[EDGE]}:{_EDGE_ADMIN}")
+        for member in addresses:
+            _attach(member)
+        for region in regions:
+            wait_until_settled(region, paths, frozenset(), READY_SECONDS)
+        uids = {region: uid(region, paths) for region in regions}
+        return write_fleet(files.fleet_document(regions, addresses, uids, paths), paths.fleet)
 
 
-def down(state: Path) -> None:
+def down(paths: LabPaths, say: Say) -> None:
     """Remove every cluster, container, namespace and file of the lab, whole or not. Raises LabError."""
-    _need_docker()
-    _docker_all("unpause", status="paused", prefix=PREFIX)
-    for container in run(["docker", "ps", "--all", "--quiet", "--filter", f"label={files.LABEL}"]).split():
-        run(["docker", "rm", "--force", container])
-    for cluster in _clusters(_kind()):
-        run([str(_kind()), "delete", "cluster", "--name", cluster], timeout=120)
-    for netns in Path("/run/netns").glob(f"{PREFIX}*"):
-        run(["ip", "netns", "del", netns.name])
-    shutil.rmtree(state, ignore_errors=True)
+    need_docker()
+    kind = _kind()
+    with machine.lock():
+        docker_each(["unpause"], "status=paused", f"name=^/?{PREFIX}")
+        docker_each(["rm", "--force"], f"label={files.LABEL}")
+        for cluster in _clusters(kind):
+            run([str(kind), "delete", "cluster", "--name", cluster], timeout=120)
+        for netns in Path("/run/netns").glob(f"{PREFIX}*"):
+            run(["ip", "netns", "del", netns.name])
+        shutil.rmtree(paths.root, ignore_errors=True)
+    say("nothing of the lab is left")
 
 
-def kill(region: str, state: Path) -> None:
+def kill(region: str, paths: LabPaths) -> None:
     """Take the region away: its links fall silent, all its processes but the first die, nothing starts again.
 
     Its container stays, paused: that keeps its address, namespace and data.
     """
-    if power_state(region) == "dead":
+    if power_state(region, paths) == "dead":
         return
     silence(_net(region))
-    _unpause(region)
+    unpause(region)
     inside = ["docker", "exec", node(region)]
     stale = [f"containerd://{name}" for name in run([*inside, "crictl", "ps", "--quiet"]).split()]
-    _write(_stale(region, state), json.dumps(stale))
+    write(_stale(region, paths), json.dumps(stale))
     run([*inside, "bash", "-c", "kill -KILL -1"])
-    freeze(region)
+    freeze(region, paths)
 
 
-def freeze(region: str) -> None:
+def freeze(region: str, paths: LabPaths) -> None:
     """Stop every process where it stands."""
-    _docker_all("pause", status="running", prefix=f"{PREFIX}{region}-")
+    _check(region, paths)
+    docker_each(["pause"], "status=running", f"name=^/?{PREFIX}{region}-")
 
 
-def restore(region: str, state: Path) -> None:
-    """Bring the region back from any state; returns once its pods are Ready anew. Raises LabError."""
-    _unpause(region)
+def restore(region: str, paths: LabPaths, deadline: float) -> None:
+    """Bring the region back from any state; returns once its pods are Ready anew.
+
+    Raises LabError after `deadline` seconds.
+    """
+    _check(region, paths)
+    unpause(region)
     unsilence(_net(region))
-    file = _stale(region, state)
+    file = _stale(region, paths)
     stale: frozenset[str] = frozenset(json.loads(file.read_text()) if file.exists() else [])
-    _wait_until_settled(region, LabPaths(state.resolve()), stale)
+    wait_until_settled(region, paths, stale, deadline)
     file.unlink(missing_ok=True)
 
 
-def power_state(region: str) -> Literal["up", "dead", "frozen"]:
+def power_state(region: str, paths: LabPaths) -> Literal["up", "dead", "frozen"]:
     """Silent counts as dead, even where a kill or a restore broke off half-way."""
+    _check(region, paths)
     if is_silent(_net(region)):
         return "dead"
-    return "frozen" if _inspect(node(region)).status == "paused" else "up"
+    return "frozen" if inspect(node(region)).status == "paused" else "up"
 
 
-def _need_docker() -> None:
+def _check(region: str, paths: LabPaths) -> None:
+    """Names become part of filters and commands, so only those of the lab go further."""
     try:
-        run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=10)
-    except LabError:
-        raise LabError(
-            "Docker does not answer, and --provider kind needs it; "
-            "--provider native does not: `blackstart lab up --provider native`"
-        ) from None
+        known: list[str] = json.loads(_record(paths).read_text())["regions"]
+    except FileNotFoundError:
+        raise LabError(f"no kind lab in {paths.root}; see `blackstart lab up --provider kind`") from None
+    if region not in known:
+        raise LabError(f"no region {region!r} in this lab; known: {', '.join(known)}")
 
 
 def _kind() -> Path:
@@ -143,20 +151,20 @@ def _clusters(kind: Path) -> list[str]:
     return [name for name in run([str(kind), "get", "clusters"]).split() if name.startswith(PREFIX)]
 
 
-def _cluster(kind: Path, region: str, number: int, paths: LabPaths) -> None:
-    folder = paths.member(region)
-    _write(folder / "cluster.json", json.dumps(files.cluster_config(region, number)))
+def _cluster(kind: Path, net: RegionNet, paths: LabPaths) -> None:
+    region, folder = net.name, paths.member(net.name)
+    write(folder / "cluster.json", json.dumps(files.cluster_config(region, net.number)))
     if PREFIX + region not in _clusters(kind):
         run(files.create_command(kind, region, folder), timeout=600)
     else:
-        _unpause(region)
+        unpause(region)
         kubeconfig = ["--kubeconfig", str(paths.kubeconfig(region))]
         run([str(kind), "export", "kubeconfig", "--name", PREFIX + region, *kubeconfig])
 
 
-def _edge_and_observer(regions: list[str], paths: LabPaths) -> dict[str, str]:
+def _edge_and_observer(regions: Sequence[str], paths: LabPaths) -> dict[str, str]:
     """Start them; the addresses of all members."""
-    nodes = {region: _inspect(node(region)) for region in regions}
+    nodes = {region: inspect(node(region)) for region in regions}
     image = nodes[regions[0]].image
     envoy = find_envoy()
     if envoy is None:
@@ -164,10 +172,10 @@ def _edge_and_observer(regions: list[str], paths: LabPaths) -> dict[str, str]:
     upstreams = [(region, box.address, NODE_PORT) for region, box in nodes.items()]
     anywhere = "0.0.0.0"  # noqa: S104 - in a namespace of its own
     config = edge_config((anywhere, EDGE_PORT), (anywhere, _EDGE_ADMIN), upstreams)
-    _write(paths.root / "edge.json", json.dumps(config))
+    write(paths.root / "edge.json", json.dumps(config))
     _start(EDGE, files.edge_command(image, envoy, paths.root / "edge.json"))
     _start(OBSERVER, files.observer_command(image))
-    outside = {member: _inspect(PREFIX + member).address for member in (EDGE, OBSERVER)}
+    outside = {member: inspect(PREFIX + member).address for member in (EDGE, OBSERVER)}
     return {region: box.address for region, box in nodes.items()} | outside
 
 
@@ -176,8 +184,8 @@ def _observe(region: str, paths: LabPaths, app: Path, edge: str) -> None:
     folder = paths.member(region)
     targets = files.targets(folder, edge)
     _write_credentials(paths.kubeconfig(region), targets)
-    _write(folder / "prometheus.json", json.dumps(prometheus_config(region, targets)))
-    image = _inspect(node(region)).image
+    write(folder / "prometheus.json", json.dumps(prometheus_config(region, targets)))
+    image = inspect(node(region)).image
     _start(f"{region}-discovery", files.discovery_container(image, region, app, targets))
     _start(f"{region}-prometheus", files.prometheus_command(region, folder))
 
@@ -190,12 +198,12 @@ def _write_credentials(kubeconfig: Path, targets: MetricsTargets) -> None:
         targets.cert: user["client-certificate-data"],
         targets.key: user["client-key-data"],
     }.items():
-        _write(path, base64.b64decode(data).decode())
+        write(path, base64.b64decode(data).decode())
 
 
 def _start(name: str, argv: list[str]) -> None:
     """Run a container anew."""
-    run(["docker", "rm", "--force", PREFIX + name])
+    docker_each(["rm", "--force"], f"name=^/?{PREFIX}{name}$")
     run(argv, timeout=300)  # the image may have to be pulled
 
 
@@ -205,7 +213,7 @@ def _attach(member: str) -> None:
     if net.netns.exists():
         run(["ip", "netns", "del", net.namespace])
     container = PREFIX + member if member in (EDGE, OBSERVER) else node(member)
-    run(["ip", "netns", "attach", net.namespace, str(_inspect(container).pid)])
+    run(["ip", "netns", "attach", net.namespace, str(inspect(container).pid)])
 
 
 def _net(member: str) -> RegionNet:
@@ -213,58 +221,10 @@ def _net(member: str) -> RegionNet:
     return RegionNet(member, PREFIX + member, address="", number=0)
 
 
-def _inspect(container: str) -> Box:
-    found: dict[str, Any] = json.loads(run(["docker", "inspect", "--type", "container", container]))[0]
-    network = found["NetworkSettings"]["Networks"].get(NETWORK, {})
-    state = found["State"]
-    return Box(network.get("IPAddress", ""), state["Pid"], state["Status"], found["Image"])
+def _stale(region: str, paths: LabPaths) -> Path:
+    return paths.member(region) / "stale.json"
 
 
-def _unpause(region: str) -> None:
-    _docker_all("unpause", status="paused", prefix=f"{PREFIX}{region}-")
-
-
-def _docker_all(verb: str, status: str, prefix: str) -> None:
-    """Pause or unpause every container of that status and beginning of its name."""
-    filters = ["--filter", f"status={status}", "--filter", f"name=^{prefix}"]
-    for container in run(["docker", "ps", "--all", "--quiet", *filters]).split():
-        run(["docker", verb, container])
-
-
-def _wait_until_settled(region: str, paths: LabPaths, stale: frozenset[str]) -> None:
-    def settled() -> bool | None:
-        lists = [_items(paths, region, kind) for kind in ("deployments", "pods")]
-        return None if None in lists or unsettled(lists[0] or [], lists[1] or [], stale) else True
-
-    wait_for(f"region {region}: pods Ready", settled, READY_SECONDS, every=0.5)
-
-
-def _items(paths: LabPaths, region: str, kind: str) -> list[dict[str, Any]] | None:
-    try:
-        listed = run([*_kubectl(paths, region), "get", kind, "-A", "-o", "json", "--request-timeout=3s"])
-    except LabError:
-        return None  # the API server does not answer yet
-    items: list[dict[str, Any]] = json.loads(listed)["items"]
-    return items
-
-
-def _uid(region: str, paths: LabPaths) -> str:
-    return run([*_kubectl(paths, region), "get", "namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"])
-
-
-def _kubectl(paths: LabPaths, region: str) -> list[str]:
-    kubectl = find_kubectl()
-    if kubectl is None:
-        raise LabError("kubectl is not installed; see `blackstart lab doctor`")
-    return [str(kubectl), f"--kubeconfig={paths.kubeconfig(region)}"]
-
-
-def _stale(region: str, state: Path) -> Path:
-    return state / region / "stale.json"
-
-
-def _write(path: Path, text: str) -> None:
-    """Readable by the owner only: some of these are keys."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(os.open(path, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
+def _record(paths: LabPaths) -> Path:
+    """What says that this state folder is kind's (`blackstart.lab.provider`)."""
+    return paths.root / "kind.json"
