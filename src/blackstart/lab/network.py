@@ -59,6 +59,13 @@ def remove() -> None:
     _quietly(["ip", "route", "del", "blackhole", NETWORK, "metric", "9999"])
 
 
+def remove_pod_links(region: RegionNet) -> None:
+    """Remove the interfaces of pods that are dead; their own namespaces may take seconds to go."""
+    for link in json.loads(run(["ip", "-n", region.namespace, "-j", "link", "show"])):
+        if link["ifname"].startswith("veth"):
+            _quietly(["ip", "-n", region.namespace, "link", "del", link["ifname"]])
+
+
 def namespaces() -> list[str]:
     """The names of the lab's namespaces that exist."""
     found = json.loads(run(["ip", "-j", "netns", "list"]) or "[]")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from blackstart.fleet.model import Place
-from blackstart.lab import commands
+from blackstart.lab import commands, network
 from blackstart.lab.api import Api, container_ids, node_ready, unsettled
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import PAUSE_IMAGE
@@ -111,6 +111,7 @@ class RegionLab:
         stale: frozenset[str] = frozenset()
         if self.state() != "up":
             self.group.kill()
+            self._sweep()
             self._start_control_plane(parts)
             self._wait_for_api(deadline)
             stale = container_ids(self.api.items("/api/v1/pods") or [])
@@ -126,6 +127,16 @@ class RegionLab:
             return "frozen"
         whole = all(process and process.alive() for process in map(self.processes.all().get, _PARTS))
         return "up" if whole and not is_silent(self.net) else "dead"
+
+    def _sweep(self) -> None:
+        """Remove what a reboot would: the dead pods' groups and interfaces.
+
+        The kubelet asks containerd, for seconds each, about the container of
+        every group that it finds; and a pod that gets the address of a dead
+        one loses its route when the dead one's interface goes at last.
+        """
+        Group(self.cgroups, f"{self.group.name}/kubepods").remove()
+        network.remove_pod_links(self.net)
 
     def _start_control_plane(self, parts: Parts) -> None:
         self._start(
