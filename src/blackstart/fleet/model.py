@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
 from blackstart.schema.errors import KeyPath, Problems, unknown
@@ -128,6 +129,12 @@ class Service(Model):
     budget: Ratio = 0.999
 
 
+def _never_in_files(path: object, info: ValidationInfo) -> object:
+    if info.context:
+        raise ValueError("is where the fleet was read from; remove it")
+    return path
+
+
 class Fleet(Model):
     """One environment."""
 
@@ -139,7 +146,9 @@ class Fleet(Model):
     services: dict[str, Service] = Field(min_length=1)
     roles: dict[str, str] = {}
     prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
-    source: Path | None = Field(default=None, exclude=True)
+    source: SkipJsonSchema[Annotated[Path | None, BeforeValidator(_never_in_files)]] = Field(
+        default=None, exclude=True
+    )
 
     @model_validator(mode="after")
     def _references(self) -> Fleet:

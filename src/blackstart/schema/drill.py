@@ -11,12 +11,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from blackstart.schema.base import Model, Ratio, Seconds
+from blackstart.schema.base import NAME, Model, Ratio, Seconds
 
-NAME = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?$"
 Name = Annotated[str, Field(pattern=NAME)]
 
 _BOUND = re.compile(r"(>=|<=|==|>|<)\s*(-?\d+(?:\.\d+)?)")
+
+_NO_BOUND = "is not a bound; write a comparison: '>= 3', '< 0.5'"
 
 
 class Bound(Model):
@@ -47,8 +48,10 @@ def _parse_bound(value: object) -> object:
     if isinstance(value, str):
         match = _BOUND.fullmatch(value.strip())
         if match is None:
-            raise ValueError(f"{value!r} is not a bound; write a comparison: '>= 3', '< 0.5'")
+            raise ValueError(f"{value!r} {_NO_BOUND}")
         return Bound(op=match[1], value=float(match[2]))
+    if not isinstance(value, Bound | dict):
+        raise ValueError(f"{value!r} {_NO_BOUND}")
     return value
 
 

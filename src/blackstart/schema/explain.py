@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from blackstart.schema.base import NAME
 from blackstart.schema.errors import Finding, KeyPath, Problems, quote, unknown
 
 Finder = Callable[[KeyPath, str], Finding]
@@ -49,7 +50,11 @@ def _messages(details: ErrorDetails, data: Any, schema: Schema) -> Iterator[tupl
         return
     match details["type"]:
         case "missing":
-            yield path, f"missing key {quote(details['loc'][-1])}"
+            name = details["loc"][-1]
+            yield (
+                path,
+                f"missing key {quote(name)}" if isinstance(name, str) else f"needs at least {name + 1} entries",
+            )
         case "extra_forbidden":
             known = _keys(_schemas_at(schema, path[:-1], data))
             yield path, unknown("key", path[-1], known)
@@ -73,10 +78,11 @@ def _plain(kind: str, details: ErrorDetails, context: dict[str, Any]) -> str:
     if kind in _EXPECTED:
         return f"expected {_EXPECTED[kind]}, found {found}"
     if kind == "string_pattern_mismatch":
-        return f"{quote(details['input'])} does not fit; wanted: {context['pattern']}"
+        wanted = "small letters, digits and hyphens" if context["pattern"] == NAME else context["pattern"]
+        return f"{quote(details['input'])} does not fit; wanted: {wanted}"
     if kind == "too_short":
         return f"needs at least {context['min_length']}, found {context['actual_length']}"
-    return f"{details['msg'].removeprefix('Input ')}, found {found}"
+    return f"{details['msg'].removeprefix('Input ').removeprefix('String ')}, found {found}"
 
 
 def _describe(value: Any) -> str:

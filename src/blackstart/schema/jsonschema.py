@@ -64,6 +64,7 @@ EXPERIMENT: Schema = {
 def json_schema(model: Any, mode: Literal["validation", "serialization"] = "validation") -> Schema:
     """The JSON Schema of a model or a union of models, with defaults as a file would write them."""
     schema = TypeAdapter(model).json_schema(mode=mode)
+    _require_tags(schema)
     _write_defaults(schema)
     return {"$schema": DRAFT, **schema}
 
@@ -77,6 +78,14 @@ def default_text(schema: Schema) -> object:
         return value
     share = str(schema.get("examples", [""])[0]).endswith("%")
     return f"{value * 100:g}%" if share else f"{value:g}s"
+
+
+def _require_tags(schema: Schema) -> None:
+    """In code the tag of a union's member is known; in a file it has to be written."""
+    tagged = schema.get("discriminator", {})
+    for reference in tagged.get("mapping", {}).values():
+        member = schema["$defs"][reference.removeprefix("#/$defs/")]
+        member["required"] = sorted({*member.get("required", []), tagged["propertyName"]})
 
 
 def _write_defaults(schema: Any) -> None:

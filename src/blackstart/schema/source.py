@@ -183,7 +183,7 @@ class _Builder:
             raise ContentError([Finding(self._place(error.problem_mark), (), _syntax(error))]) from None
         except yaml.reader.ReaderError as error:
             line = text.count("\n", 0, error.position) + 1
-            message = f"a character that YAML does not allow: {error.character!r}"
+            message = f"a character that YAML does not allow: {text[error.position]!r}"
             raise ContentError([Finding(Place(self.origin.file, line), (), message)]) from None
         except RecursionError:
             raise ContentError([Finding(self.origin, (), "is nested too deep")]) from None
