@@ -222,5 +222,5 @@ def _order(sample: Sample) -> float:
 
 
 def _windows(starts: list[tuple[Phase, float]], end: float) -> dict[Phase, Window]:
-    ends = [t for _, t in starts[1:]] + [end]
+    ends = [*(t for _, t in starts), end][1:]
     return {phase: Window(t, stop) for (phase, t), stop in zip(starts, ends, strict=True)}

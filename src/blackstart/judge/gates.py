@@ -109,9 +109,9 @@ def bad_baseline(f: Findings) -> Iterator[str]:
 
 
 def silent_clients(f: Findings) -> Iterator[str]:
-    """Clients must have been heard from the injection to the end of the fail-back."""
+    """Clients must have been heard from the baseline to the end of the fail-back."""
     case = f.case
-    window = Window(case.start_of(Phase.INJECT), case.start_of(Phase.SETTLE))
+    window = Window(case.start_of(Phase.BASELINE), case.start_of(Phase.SETTLE))
     for service in case.services:
         for track in case.history.entries(service):
             if problem := silence(track, window):

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from itertools import pairwise
 from math import isfinite
 
-from blackstart.evidence.history import Moment
+from blackstart.evidence.history import Moment, Window
 from blackstart.evidence.records import Check, Phase, Reading
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
-from blackstart.judge.coverage import rehearsed_window, tally
+from blackstart.judge.coverage import rehearsed_window, silence, tally
 from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import (
     AvailabilityObjective,
@@ -32,9 +32,11 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
     service = case.history.named(objective.service)
     match objective:
         case RtoObjective():
-            return _duration(service, objective, times[service].recovered, "recovered", "the end of the hold")
+            gap = _silence(case, service, case.start_of(Phase.INJECT), case.start_of(Phase.UNDO))
+            return _duration(service, objective, times[service].recovered, "recovered", gap)
         case FailbackObjective():
-            return _duration(service, objective, times[service].failback, "failed back", "the end of the run")
+            gap = _silence(case, service, case.start_of(Phase.UNDO), case.start_of(Phase.SETTLE))
+            return _duration(service, objective, times[service].failback, "failed back", gap)
         case AvailabilityObjective():
             return _availability(case, service, objective)
         case CompletenessObjective():
@@ -44,33 +46,39 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
 
 
 def _duration(
-    service: str, objective: RtoObjective | FailbackObjective, elapsed: Elapsed | None, done: str, until: str
+    service: str, objective: RtoObjective | FailbackObjective, elapsed: Elapsed | None, done: str, gap: str | None
 ) -> ObjectiveResult:
-    bound, low, high = objective.objective, None, None
-    met, detail = None, "no confirmed moment to count from, or no client"
-    if elapsed is not None:
-        low, high = elapsed.low, elapsed.high
-        met = True if high is not None and high <= bound else False if low > bound else None
-        detail = _duration_detail(elapsed, bound, met, done, until)
+    bound = objective.objective
+    if elapsed is None or gap is not None:
+        elapsed = Elapsed(0.0, None, None)
+        met, detail = None, gap or "no confirmed moment to count from"
+    else:
+        met = True if elapsed.high is not None and elapsed.high <= bound else False if elapsed.low > bound else None
+        detail = _duration_detail(elapsed, bound, met, done)
     return ObjectiveResult(
         service=service,
         kind=objective.kind,
         objective=f"<= {bound:g} s",
-        measured=_round(elapsed.measured if elapsed else None),
-        resolution=_round(high - low if high is not None and low is not None else None),
+        measured=_round(elapsed.measured),
+        resolution=_round(None if elapsed.high is None else elapsed.high - elapsed.low),
         met=met,
         detail=detail,
         bound=bound,
-        low=_round(low),
-        high=_round(high),
+        low=_round(elapsed.low),
+        high=_round(elapsed.high),
     )
 
 
-def _duration_detail(elapsed: Elapsed, bound: float, met: bool | None, done: str, until: str) -> str:
+def _silence(case: Case, service: str, start: float, end: float) -> str | None:
+    """Why the clients of a service say too little about a period to tell times from it."""
+    window = Window(start, end)
+    gaps = [gap for track in case.history.entries(service) if (gap := silence(track, window))]
+    return gaps[0] if gaps else None
+
+
+def _duration_detail(elapsed: Elapsed, bound: float, met: bool | None, done: str) -> str:
     if elapsed.high is None:
-        return f"not {done} after {elapsed.low:.1f} s" + (
-            "" if met is False else f"; {until} came before the objective"
-        )
+        return f"not {done} after {elapsed.low:.1f} s" + ("" if met is False else ", and nobody watched for longer")
     if elapsed.measured == 0:
         return f"no interruption; one shorter than {elapsed.high:.3g} s would not be seen"
     span = f"{done} between {elapsed.low:.2f} and {elapsed.high:.2f} s"
