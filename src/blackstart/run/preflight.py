@@ -1,0 +1,223 @@
+"""What must be true before anything is touched: every check says what is wrong and the next step."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+import aiohttp
+
+from blackstart.evidence.undo import Store
+from blackstart.fleet import nft, power
+from blackstart.fleet.kube import Kube, WrongCluster
+from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
+from blackstart.fleet.places import inside
+from blackstart.plan.resolve import Plan
+from blackstart.probes.errors import why
+from blackstart.probes.sampler import served_by
+from blackstart.probes.web import Answer, check_host, get, session
+from blackstart.run.looks import Look, Wrong
+from blackstart.schema.drill import Guard
+
+DISK_FREE = 200 * 1024 * 1024
+"""Bytes that must be free for evidence and undo records."""
+
+RUN_LABEL = "blackstart.dev/run"
+
+_ENTRY_DEADLINE = 3.0
+
+PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
+    "scale": [("get", "deployments", "apps"), ("patch", "deployments", "apps"), ("list", "pods", "")],
+    "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
+}
+"""Activity -> what it must be allowed to do: verb, resource, API group."""
+
+
+def preflight_looks(plan: Plan, out: Path) -> dict[str, Look]:
+    """Every check of the preflight for a plan whose reports go below `out`, by name."""
+    return dict(_preflight(plan, out))
+
+
+def slate_looks(fleet: Fleet, store: Store) -> dict[str, Look]:
+    """What must not be there before a drill, and not after it either: undo records, labels, cut links."""
+    looks: dict[str, Look] = {"undo": lambda: _nothing_outstanding(store)}
+    for region, namespaces in _namespaces(fleet).items():
+        looks[f"objects/{region}"] = _bind(_no_labels, fleet.regions[region].cluster, namespaces)
+    for name, place in fleet.places.items():
+        if place.netns is not None:
+            looks[f"links/{name}"] = _bind(_no_tables, place)
+    return looks
+
+
+def outstanding(store: Store, run_id: str) -> list[str]:
+    """Ids of the faults of a run that are not put back; a damaged record counts as one."""
+    found = store.read(run_id)
+    return [entry.undo.fault for entry in found.outstanding] + [f"damaged record {path}" for path in found.damaged]
+
+
+def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
+    fleet = plan.fleet
+    yield "disk", _bind(_disk, out)
+    for name, place in fleet.places.items():
+        yield f"place/{name}", _bind(_place, name, place)
+    for name, region in fleet.regions.items():
+        yield f"identity/{name}", _bind(_identity, region.cluster)
+        if region.power:
+            yield f"power/{name}", _bind(_power, name, region.power)
+    for service in dict.fromkeys(plan.services.values()):
+        described = fleet.services[service]
+        entries = {"entry": described.entry, **{f"entry/{r}": e for r, e in described.direct.items()}}
+        for name, entry in entries.items():
+            yield f"{name}/{service}", _bind(_entry, entry, fleet.places[entry.place])
+        for name, workload in described.workloads.items():
+            yield f"workload/{service}/{name}", _bind(_workload, fleet.regions[name].cluster, workload)
+            if needed := _needed(plan.experiment.get("method", []), fleet, name):
+                yield f"permission/{service}/{name}", _bind(_permission, fleet.regions[name], workload, needed)
+    for guard in plan.drill.guards:
+        yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
+
+
+def _needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) -> list[tuple[str, str, str]]:
+    """What the experiment's activities must be allowed to do in a region."""
+    found: dict[tuple[str, str, str], None] = {}
+    for activity in method:
+        provider = activity.get("provider")
+        if not isinstance(provider, Mapping) or not str(provider.get("module", "")).startswith("blackstart."):
+            continue
+        role = (provider.get("arguments") or {}).get("region")
+        if role is None or fleet.roles.get(role, role) == region:
+            found.update(dict.fromkeys(PERMISSIONS.get(str(provider.get("func")), [])))
+    return list(found)
+
+
+def _disk(out: Path) -> str:
+    free = shutil.disk_usage(out).free
+    if free < DISK_FREE:
+        raise Wrong(f"{free >> 20} MiB free at {out}, {DISK_FREE >> 20} needed; free space or choose another --out")
+    return f"{free >> 20} MiB free"
+
+
+def _place(name: str, place: Place) -> str:
+    try:
+        with inside(place):
+            return str(place.netns or "this machine")
+    except OSError as error:
+        raise Wrong(
+            f"place {name!r}: cannot enter {place.netns}: {error.strerror}; is the fleet up, and are you root?"
+        ) from error
+
+
+def _identity(cluster: Cluster) -> str:
+    with Kube(cluster) as kube:
+        try:
+            kube.verify_identity()
+        except WrongCluster as error:
+            raise Wrong(str(error)) from error
+    return f"kube-system is {cluster.uid}"
+
+
+def _power(region: str, switch: Power) -> str:
+    if (found := power.state(switch)) != "up":
+        raise Wrong(f"region {region!r} is {found!r}, not up; bring it back: {' '.join(switch.restore)}")
+    return "up"
+
+
+def _entry(entry: Entry, place: Place) -> str:
+    # A loop of its own: the check runs in a thread, like all the others.
+    try:
+        answer = asyncio.run(_ask(entry, place))
+    except (aiohttp.ClientError, OSError) as error:
+        raise Wrong(f"{entry.url} from {entry.place}: no answer: {why(error)}; is the service up?") from error
+    except ValueError as error:
+        raise Wrong(str(error)) from error
+    if not answer.good:
+        raise Wrong(f"{entry.url} from {entry.place}: HTTP {answer.status}; is the service healthy?")
+    region = served_by(answer.body, entry.region_key)
+    if region is None:
+        raise Wrong(
+            f"{entry.url} from {entry.place}: no text at {entry.region_key!r} in the answer says which region "
+            "served it; correct `region_key` in fleet.yaml, or have the service say it"
+        )
+    return f"served by {region}"
+
+
+async def _ask(entry: Entry, place: Place) -> Answer:
+    check_host(entry.url, place)
+    async with asyncio.timeout(_ENTRY_DEADLINE), session(place, keep=False) as client:
+        return await get(client, entry.url)
+
+
+def _workload(cluster: Cluster, workload: Workload) -> str:
+    with Kube(cluster) as kube:
+        found = kube.deployment(workload.namespace, workload.deployment)
+    if found.replicas == 0:
+        name = f"{workload.namespace}/{workload.deployment}"
+        raise Wrong(
+            f"deployment {name} in {cluster.context!r} is scaled to 0: there is nothing to break; scale it up"
+        )
+    return f"{found.replicas} replicas"
+
+
+def _permission(region: Region, workload: Workload, needed: list[tuple[str, str, str]]) -> str:
+    with Kube(region.cluster) as kube:
+        refused = [
+            f"{verb} {resource}"
+            for verb, resource, group in needed
+            if not kube.can(verb, resource, workload.namespace, group=group)
+        ]
+    if refused:
+        raise Wrong(
+            f"cluster {region.cluster.context!r}: not allowed to {', '.join(refused)} in {workload.namespace}; "
+            "grant it to the user of the kubeconfig"
+        )
+    return ", ".join(f"{verb} {resource}" for verb, resource, _ in needed)
+
+
+def _guard(guard: Guard, plan: Plan) -> str:
+    services = [plan.fleet.services[name] for name in plan.services.values()]
+    if guard.watch == "survivors" and not any(region in s.direct for s in services for region in plan.survivors):
+        raise Wrong("no surviving region has a direct entry in fleet.yaml, so the guard sees nothing; add one")
+    if guard.watch not in ("survivors", "clients") and guard.watch not in [probe.probe for probe in plan.probes]:
+        raise Wrong(f"the guard watches {guard.watch!r}, which the drill does not probe; add it to `probes`")
+    return "has something to watch"
+
+
+def _nothing_outstanding(store: Store) -> str:
+    found = store.read()
+    left = [f"{e.undo.run}: {e.undo.kind} {e.undo.target} ({e.state.value})" for e in found.outstanding]
+    left += [f"damaged record {path}" for path in found.damaged]
+    if left:
+        raise Wrong(f"an earlier drill left {'; '.join(left)}; run `blackstart recover --all`")
+    return "nothing outstanding"
+
+
+def _no_labels(cluster: Cluster, namespaces: list[str]) -> str:
+    with Kube(cluster) as kube:
+        found = [d for namespace in namespaces for d in kube.deployments(namespace) if RUN_LABEL in d.labels]
+    if found:
+        names = ", ".join(f"{d.namespace}/{d.name} (run {d.labels[RUN_LABEL]})" for d in found)
+        raise Wrong(f"cluster {cluster.context!r}: a drill still holds {names}; run `blackstart recover --all`")
+    return f"no drill's label in {', '.join(namespaces)}"
+
+
+def _no_tables(place: Place) -> str:
+    if found := nft.tables(place):
+        raise Wrong(
+            f"a drill left the nft tables {', '.join(found)} in {place.netns}; run `blackstart recover --all`"
+        )
+    return "no cut"
+
+
+def _namespaces(fleet: Fleet) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for service in fleet.services.values():
+        for region, workload in service.workloads.items():
+            if workload.namespace not in found.setdefault(region, []):
+                found[region].append(workload.namespace)
+    return found
+
+
+def _bind[*A](call: Callable[[*A], str], *args: *A) -> Look:
+    return lambda: call(*args)

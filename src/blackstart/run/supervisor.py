@@ -1,0 +1,339 @@
+"""A drill from preflight to settle: measures, guards, and sees to it that everything is put back.
+
+The supervisor never injects. A child in a session of its own does; when that
+child dies, hangs or loses its way, the supervisor has `blackstart recover` put
+back what the undo store says is outstanding.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from blackstart.evidence.reader import EVIDENCE
+from blackstart.evidence.records import (
+    Body,
+    Check,
+    End,
+    Header,
+    Note,
+    Outstanding,
+    Phase,
+    PhaseStart,
+    Reading,
+    Samples,
+    Stream,
+)
+from blackstart.fleet.model import Entry
+from blackstart.plan.resolve import Plan
+from blackstart.probes.base import Scope
+from blackstart.probes.threads import in_thread
+from blackstart.run.census import Capacity, Census, completeness, take
+from blackstart.run.guards import Guards
+from blackstart.run.log import Listener, Log
+from blackstart.run.looks import Look, run_looks
+from blackstart.run.measuring import Read, Sample, probing
+from blackstart.run.recorder import Recorder
+from blackstart.run.stop import Stop, first_of
+from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
+from blackstart.run.worker import Worker
+
+LOOK_DEADLINE = 15.0
+"""Seconds for all checks of the preflight, and for those of the settle phase."""
+
+FULL_HOUSE = 15.0
+"""Seconds that workloads get in the settle phase to be as complete as before."""
+
+_TICK = 0.25
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of; tests put fakes in these places.
+
+    preflight: what must be true before anything is touched. slate: what an
+    earlier drill, or this one, must not have left behind. census: counts what
+    each region of each service has. outstanding: ids of faults of this run
+    that are not put back.
+    """
+
+    sample: Sample
+    read: Read
+    preflight: Mapping[str, Look]
+    slate: Mapping[str, Look]
+    census: Mapping[str, Census]
+    injector: Sequence[str]
+    job: Mapping[str, Any]
+    recover: Sequence[str]
+    outstanding: Callable[[], list[str]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. crash: what went wrong in the supervisor itself. broken: the evidence is cut short."""
+
+    end: End
+    outstanding: list[str]
+    crash: str | None
+    broken: bool
+
+
+class Supervisor:
+    """One run. Make it inside a running event loop, then `await run()` once.
+
+    Raises EvidenceError at once when the evidence file cannot be created.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        header: Header,
+        streams: Mapping[str, tuple[Stream, Entry]],
+        folder: Path,
+        parts: Parts,
+    ) -> None:
+        self._plan, self._header, self._streams, self._folder, self._parts = plan, header, streams, folder, parts
+        self._drill = plan.drill
+        self._stop = Stop()
+        self._recorder = Recorder(folder / EVIDENCE, self._evidence_failed)
+        self._log = Log(self._recorder, self._listener_failed)
+        steady, client = self._drill.steady, self._drill.client
+        horizon = steady.window + client.timeout + 2 * GRACE
+        self.watch = Watch([stream for stream, _ in streams.values()], client.slow, horizon)
+        self._guards: Guards | None = None
+        self._injector: Worker | None = None
+        self._before: dict[str, Capacity] = {}
+        self._home: dict[str, dict[str, float]] = {}
+        self._outstanding: list[str] | None = None
+        self._crash: str | None = None
+        self._log.listen(self._see)
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of every record, as it is written."""
+        self._log.listen(listener)
+
+    async def run(self) -> Outcome:
+        """The whole drill. Whatever happens on the way, what was broken has been put back or is reported."""
+        self._log(self._header)
+        try:
+            end = await self._phases()
+        except Exception as error:  # noqa: BLE001 - the undo ran on the way here; report what there is
+            end = await self._crashed(error)
+        self._log(end)
+        await self._recorder.close()
+        return Outcome(end, self._outstanding or [], self._crash, self._recorder.broken)
+
+    def signalled(self, number: signal.Signals) -> None:
+        """A signal came: undo, settle, report. A second one changes nothing."""
+        name = signal.Signals(number).name
+        if self._stop.ask("interrupted", name):
+            self._note("warning", f"{name}: undoing, then reporting")
+            return
+        recover = f"blackstart recover --run {self._header.run_id}"
+        self._note("warning", f"{name} again: the undo is not skipped; to leave it, kill -9 this and run `{recover}`")
+
+    # -- the phases
+
+    async def _phases(self) -> End:
+        if refusal := await self._preflight():
+            return refusal
+        scope = Scope(
+            fleet=self._plan.fleet,
+            victims=tuple(self._plan.victims),
+            survivors=tuple(self._plan.survivors),
+            services=dict(self._plan.services),
+        )
+        async with self._parts.sample(self._streams, self._log):
+            async with probing(self._plan.probes, scope, self._parts.read, self._log):
+                if refusal := await self._baseline():
+                    return refusal
+                try:
+                    await self._inject()
+                    await self._hold()
+                finally:
+                    await self._undo()
+                await self._failback()
+            await self._settle()
+        return self._end()
+
+    async def _preflight(self) -> End | None:
+        self._log(PhaseStart(phase=Phase.PREFLIGHT))
+        looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
+        checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
+        return self._refusal(checks, "preflight") or self._stopped_early()
+
+    async def _baseline(self) -> End | None:
+        self._log(PhaseStart(phase=Phase.BASELINE))
+        drill = self._drill
+        await self._wait(max(drill.phases.baseline, drill.steady.window + drill.client.timeout + GRACE))
+        if early := self._stopped_early():
+            return early
+        now = time.monotonic()
+        checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
+        self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
+        self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
+        return self._refusal([*checks, *counted], "baseline") or self._stopped_early()
+
+    async def _inject(self) -> None:
+        self._log(PhaseStart(phase=Phase.INJECT))
+        self._guards = Guards(self._drill.guards, self.watch.streams.values(), self._plan.survivors, time.monotonic())
+        # Nothing is broken before everything known so far is on the disk.
+        if not await self._recorder.flush(10.0):
+            self._stop.ask("interrupted", "the evidence could not be put on the disk; nothing was injected")
+        if self._stop:
+            return
+        self._injector = await Worker.start(
+            self._parts.injector, self._folder / "injector.log", self._log, self._parts.job
+        )
+        await self._wait(self._drill.phases.inject, self._injector.held, self._injector.ended)
+
+    async def _hold(self) -> None:
+        child = self._injector
+        if self._stop or child is None:
+            return
+        if not child.held.is_set() and not child.ended.is_set():
+            self._note("error", f"the method was not done within {self._drill.phases.inject:g} s; it is killed")
+            await child.kill()
+        elif child.ended.is_set():
+            self._note("error", f"the injector ended before the hold: {child.ending()}")
+        elif child.failures:
+            self._note("error", f"no hold, because {'; '.join(child.failures)}")
+        else:
+            self._log(PhaseStart(phase=Phase.HOLD))
+            await self._wait(self._drill.phases.hold, child.ended)
+            if child.ended.is_set():
+                self._note("error", f"the injector ended during the hold: {child.ending()}")
+
+    async def _undo(self) -> None:
+        """Put everything back. Nothing shortens this: signals and guards have had their say."""
+        self._guards = None
+        self._log(PhaseStart(phase=Phase.UNDO))
+        if self._injector is not None and not self._injector.ended.is_set():
+            self._injector.ask_undo()
+            await first_of(self._drill.phases.undo, self._injector.ended)
+            if not self._injector.ended.is_set():
+                self._note("error", f"the injector did not undo within {self._drill.phases.undo:g} s; it is killed")
+                await self._injector.kill()
+            elif self._injector.code:
+                self._note("error", f"the injector failed: {self._injector.ending()}")
+        left = await self._look_outstanding()
+        if left:
+            self._note("warning", f"not put back by the injector: {', '.join(left)}; recovering")
+            left = await self._recover()
+        self._outstanding = left
+        self._log(Outstanding(faults=left))
+
+    async def _recover(self) -> list[str]:
+        """Have the outstanding faults put back by a process of its own, so that a hang there ends at a deadline."""
+        deadline = self._drill.phases.undo
+        try:
+            worker = await Worker.start(self._parts.recover, self._folder / "recover.log", self._log)
+        except OSError as error:
+            self._note("error", f"`blackstart recover` could not be started: {error}")
+        else:
+            await first_of(deadline, worker.ended)
+            if not worker.ended.is_set():
+                self._note("error", f"`blackstart recover` did not end within {deadline:g} s; it is killed")
+                await worker.kill()
+            elif worker.code:
+                self._note("error", f"`blackstart recover`: {worker.ending()}")
+        return await self._look_outstanding()
+
+    async def _look_outstanding(self) -> list[str]:
+        try:
+            return await asyncio.wait_for(in_thread(self._parts.outstanding), LOOK_DEADLINE)
+        except Exception as error:  # noqa: BLE001 - what cannot be read counts as not put back
+            return [f"unknown: the undo store cannot be read: {error}"]
+
+    async def _failback(self) -> None:
+        if self._stop:
+            return
+        self._log(PhaseStart(phase=Phase.FAILBACK))
+        began, drill, entries = time.monotonic(), self._drill, self.watch.of("entry")
+        shortest = drill.steady.window + drill.client.timeout + GRACE
+        await self._wait(shortest)
+        while not self._stop and time.monotonic() < began + drill.phases.failback:
+            now = time.monotonic()
+            steady = steady_checks(self.watch, drill.steady, entries, now, "failback")
+            if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
+                return
+            await self._wait(_TICK)
+
+    async def _settle(self) -> None:
+        self._log(PhaseStart(phase=Phase.SETTLE))
+        await self._wait(self._drill.phases.settle)
+        checks = await completeness(self._parts.census, self._before, FULL_HOUSE, LOOK_DEADLINE)
+        residue = await run_looks({f"residue/{n}": look for n, look in self._parts.slate.items()}, LOOK_DEADLINE)
+        for check in [*checks, *residue]:
+            self._log(check)
+        if self._outstanding:
+            # A guardian or a person may have been at work since.
+            self._outstanding = await self._look_outstanding()
+            self._log(Outstanding(faults=self._outstanding))
+
+    # -- ends
+
+    def _end(self) -> End:
+        return End(how=self._stop.how or "complete", detail=self._stop.detail)
+
+    def _stopped_early(self) -> End | None:
+        if not self._stop:
+            return None
+        return End(how=self._stop.how or "interrupted", detail=f"{self._stop.detail}; nothing was injected")
+
+    def _refusal(self, checks: Sequence[Check], what: str) -> End | None:
+        for check in checks:
+            self._log(check)
+        bad = [f"{check.name}: {check.detail}" for check in checks if check.ok is not True]
+        return End(how="refused", detail=f"{what} failed: {'; '.join(bad)}") if bad else None
+
+    async def _crashed(self, error: Exception) -> End:
+        self._crash = "".join(traceback.format_exception(error))
+        self._note("error", f"the supervisor failed: {type(error).__name__}: {error}")
+        if self._injector is not None and self._outstanding is None:
+            # It failed before its undo was done.
+            await self._injector.kill()
+            self._outstanding = await self._recover()
+            self._log(Outstanding(faults=self._outstanding))
+        return End(how="aborted", detail=f"the supervisor failed: {type(error).__name__}: {error}")
+
+    # -- what comes in
+
+    def _see(self, now: float, body: Body) -> None:
+        match body:
+            case Samples():
+                self.watch.see(body)
+                if self._guards:
+                    self._guards.see_samples(body, now)
+            case Reading() if self._guards:
+                self._guards.see_reading(body, now)
+
+    def _evidence_failed(self, reason: str) -> None:
+        self._stop.ask("interrupted", reason)
+        self._note("error", reason)
+
+    def _listener_failed(self, error: Exception) -> None:
+        if self._crash is None:
+            self._crash = "".join(traceback.format_exception(error))
+            self._stop.ask("aborted", f"the supervisor failed: {type(error).__name__}: {error}")
+
+    def _note(self, level: Literal["info", "warning", "error"], text: str) -> None:
+        self._log(Note(level=level, text=text))
+
+    async def _wait(self, seconds: float, *events: Any) -> None:
+        """Wait, with an eye on the guards, until the time is over, an event is set or the run must stop."""
+        end = time.monotonic() + seconds
+        while not self._stop and not any(event.is_set() for event in events) and time.monotonic() < end:
+            await first_of(min(_TICK, end - time.monotonic()), self._stop, *events)
+            self._check_guards()
+
+    def _check_guards(self) -> None:
+        if self._guards and not self._stop and (found := self._guards.tripped(time.monotonic())):
+            self._log(found)
+            self._stop.ask("aborted", f"guard {found.guard}: {found.detail}")
