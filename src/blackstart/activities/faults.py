@@ -1,0 +1,78 @@
+"""Actions that break things, prove that they are broken, and put them back.
+
+Each names roles of fleet.yaml, never a kube context. What it changes is in
+the undo store before it is changed; `undo` puts everything of the run back,
+and so does `blackstart recover`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chaoslib.exceptions import ActivityFailed
+from chaoslib.types import Configuration, Secrets
+
+from blackstart.activities.session import context, fleet_of
+from blackstart.faults.base import fault_of
+from blackstart.faults.inject import inject, restore_all, still_there
+from blackstart.faults.sever import EXPIRES
+from blackstart.schema.errors import BlackstartError
+
+__all__ = ["delete_pods", "isolate", "kill", "scale", "sever", "undo"]
+
+
+def scale(
+    service: str,
+    region: str,
+    replicas: int = 0,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Scale the Deployment of a service in a region; with 0 replicas the region's own entry must fall silent."""
+    return _inject("scale", configuration, service=service, region=region, replicas=replicas)
+
+
+def delete_pods(service: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Delete every pod of a service in a region at once, without grace."""
+    return _inject("delete-pods", configuration, service=service, region=region)
+
+
+def isolate(
+    region: str, expires: float = EXPIRES, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Cut every link of a region, silently. The cut heals by itself after `expires` seconds."""
+    return _inject("isolate", configuration, region=region, expires=expires)
+
+
+def sever(
+    link: list[str], expires: float = EXPIRES, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Cut the links between two regions or places, silently. The cut heals by itself after `expires` seconds."""
+    return _inject("sever", configuration, link=link, expires=expires)
+
+
+def kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Take a whole region away as a real loss would, with the power commands of fleet.yaml."""
+    return _inject("kill", configuration, region=region)
+
+
+def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Put back everything that this run broke, newest first, and prove it. For the rollbacks of an experiment."""
+    try:
+        here = context()
+        fleet = fleet_of(configuration)
+        entries = here.store.read(here.run).outstanding
+        still_there(entries, fleet, here)
+        left = restore_all(entries, fleet, here)
+    except BlackstartError as error:
+        raise ActivityFailed(str(error)) from error
+    if left:
+        raise ActivityFailed(f"not put back: {', '.join(left)}; run `blackstart recover --run {here.run}`")
+    return [entry.undo.fault for entry in entries]
+
+
+def _inject(kind: str, configuration: dict[str, Any] | None, **args: Any) -> list[str]:
+    try:
+        return inject(fault_of(kind), fleet_of(configuration), args, context())
+    except BlackstartError as error:
+        raise ActivityFailed(str(error)) from error

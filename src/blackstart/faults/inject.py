@@ -1,0 +1,226 @@
+"""Injects faults and puts them back, in the order that survives a crash at any point.
+
+Inject: check the clusters' identity, capture, open the control probe, record
+on disk, change, record, prove. Restore: revert, record, confirm, record.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from blackstart.evidence.events import Emit
+from blackstart.evidence.records import FaultEvent, FaultState, Interval, Note
+from blackstart.evidence.undo import Entry, Store, Undo, UndoError, now
+from blackstart.faults.base import Conflict, Fault, FaultError, Target, fault_of
+from blackstart.faults.clusters import same_fleet, verify
+from blackstart.fleet.errors import FleetError
+from blackstart.fleet.kube import KubeError, WrongCluster
+from blackstart.fleet.model import Fleet
+from blackstart.fleet.power import PowerError
+from blackstart.probes.control import ControlProbe
+from blackstart.schema.errors import BlackstartError
+
+BITES_WITHIN = 20.0
+"""Seconds after the change within which every control path must have failed."""
+
+REVERTS_WITHIN = 60.0
+"""Seconds for which a part of the fleet that does not answer is asked again to take a fault back."""
+
+
+class Ineffective(FaultError):  # noqa: N818 - a finding
+    """The change was made, but something that it claims to cut still works."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """The run that a fault belongs to."""
+
+    run: str
+    store: Store
+    emit: Emit
+    named: set[str] = field(default_factory=set)
+    """Ids given to faults, also to those that never came to be armed."""
+
+    def tell(self, undo: Undo, state: FaultState, detail: str = "", t0: Interval | None = None) -> None:
+        """Emit a fault's new state."""
+        self.emit(FaultEvent(fault=undo.fault, kind=undo.kind, target=undo.target, state=state, t0=t0, detail=detail))
+
+    def note(self, undo: Undo, state: FaultState, detail: str = "") -> None:
+        """Write down a fault's new state; a full disk must not stop what is being done."""
+        try:
+            self.store.record(undo, state, detail)
+        except UndoError as error:
+            self.emit(Note(level="warning", text=f"{undo.fault} stays on the list of what is outstanding: {error}"))
+
+
+def inject(fault: Fault, fleet: Fleet, args: dict[str, Any], context: Context) -> list[str]:
+    """Break every target that the arguments select; returns the ids of the faults.
+
+    Raises FaultError, FleetError or UndoError. Whatever was changed by then
+    is in the undo store; an event says for each fault how far it came.
+    """
+    try:
+        targets = fault.targets(fleet, args)
+    except BlackstartError as error:
+        named = " ".join(f"{key}={value}" for key, value in sorted(args.items()))
+        _never_armed(fault, _next_id(fault, context), named, error, context)
+        raise
+    return [_inject(fault, fleet, target, context) for target in targets]
+
+
+def _inject(fault: Fault, fleet: Fleet, target: Target, context: Context) -> str:
+    name = _next_id(fault, context)
+    with ExitStack() as stack:
+        try:
+            clusters = verify(fleet, target.regions)
+            before = fault.capture(fleet, target)
+            paths = fault.control_paths(fleet, target, before)
+            probe = stack.enter_context(ControlProbe(fleet, paths)) if paths else None
+            undo = _record(fault, fleet, target, name, clusters, before, context)
+        except BlackstartError as error:
+            _never_armed(fault, name, target.name, error, context)
+            raise
+        context.tell(undo, FaultState.ARMED)
+        earliest = time.monotonic()
+        _apply(fault, fleet, undo, context)
+        _prove(fault, fleet, undo, probe, earliest, context)
+    return name
+
+
+def _record(
+    fault: Fault,
+    fleet: Fleet,
+    target: Target,
+    name: str,
+    clusters: dict[str, str],
+    before: dict[str, Any],
+    context: Context,
+) -> Undo:
+    undo = Undo(
+        run=context.run,
+        fault=name,
+        kind=fault.kind,
+        target=target.name,
+        fleet=str(fleet.source or ""),
+        clusters=clusters,
+        data=target.data,
+        before=before,
+        at=now(),
+    )
+    context.store.arm(undo)
+    return undo
+
+
+def _apply(fault: Fault, fleet: Fleet, undo: Undo, context: Context) -> None:
+    try:
+        fault.apply(fleet, undo)
+    except BlackstartError as error:
+        # It may have changed something before it failed: it stays outstanding and is reverted.
+        context.tell(undo, FaultState.FAILED, str(error))
+        raise
+    context.note(undo, FaultState.APPLIED)
+    context.tell(undo, FaultState.APPLIED)
+
+
+def _prove(
+    fault: Fault, fleet: Fleet, undo: Undo, probe: ControlProbe | None, earliest: float, context: Context
+) -> None:
+    try:
+        if probe is None:
+            detail, t0 = fault.confirm(fleet, undo), Interval(earliest=earliest, latest=time.monotonic())
+        else:
+            effect = probe.wait_effective(BITES_WITHIN, earliest)
+            detail, t0 = f"{effect.detail}; {fault.confirm(fleet, undo)}", effect.t0
+    except BlackstartError as error:
+        context.tell(undo, FaultState.INEFFECTIVE, str(error))
+        raise Ineffective(f"{undo.kind} {undo.target}: {error}") from error
+    context.note(undo, FaultState.CONFIRMED, detail)
+    context.tell(undo, FaultState.CONFIRMED, detail, t0)
+
+
+def _never_armed(fault: Fault, name: str, target: str, error: Exception, context: Context) -> None:
+    context.emit(FaultEvent(fault=name, kind=fault.kind, target=target, state=FaultState.FAILED, detail=str(error)))
+
+
+def _next_id(fault: Fault, context: Context) -> str:
+    taken = context.named.union(context.store.faults(context.run))
+    numbers = [int(name.rpartition("-")[2]) for name in taken if name.rpartition("-")[0] == fault.kind]
+    name = f"{fault.kind}-{max(numbers, default=0) + 1}"
+    context.named.add(name)
+    return name
+
+
+def still_there(entries: Iterable[Entry], fleet: Fleet, context: Context) -> None:
+    """Say of every proven fault that is no longer in place that it is ineffective: the hold proved nothing then."""
+    for entry in entries:
+        if entry.state is FaultState.CONFIRMED:
+            try:
+                fault_of(entry.undo.kind).confirm(fleet, entry.undo)
+            except BlackstartError as error:
+                context.tell(entry.undo, FaultState.INEFFECTIVE, f"gone before the undo began: {error}")
+
+
+def restore(entry: Entry, fleet: Fleet, context: Context) -> FaultState:
+    """Put one fault back and prove it; returns the state in which it ends.
+
+    Idempotent: what is back already is only confirmed. Raises FaultError,
+    FleetError or UndoError when it stays outstanding; CONFLICT is returned.
+    """
+    undo = entry.undo
+    with context.store.restoring(undo.run):
+        latest = context.store.read(undo.run).latest.get(undo.id, entry)
+        if not latest.outstanding:
+            return latest.state
+        same_fleet(fleet, undo)
+        fault = fault_of(undo.kind)
+        try:
+            _revert(fault, fleet, undo)
+        except Conflict as error:
+            if latest.state is not FaultState.CONFLICT:
+                context.note(undo, FaultState.CONFLICT, str(error))
+            context.tell(undo, FaultState.CONFLICT, str(error))
+            return FaultState.CONFLICT
+        context.note(undo, FaultState.REVERTED)
+        context.tell(undo, FaultState.REVERTED)
+        detail = fault.confirm_reverted(fleet, undo)
+        context.note(undo, FaultState.CONFIRMED_REVERTED, detail)
+        context.tell(undo, FaultState.CONFIRMED_REVERTED, detail)
+        return FaultState.CONFIRMED_REVERTED
+
+
+def restore_all(entries: Iterable[Entry], fleet: Fleet, context: Context) -> list[str]:
+    """Put faults back in the given order, whatever becomes of each; returns the ids of those that are not back."""
+    left = []
+    for entry in entries:
+        try:
+            state = restore(entry, fleet, context)
+        except BlackstartError as error:
+            context.emit(Note(level="error", text=f"{entry.undo.id} is not put back: {error}"))
+            left.append(entry.undo.fault)
+        else:
+            left += [entry.undo.fault] if state is FaultState.CONFLICT else []
+    return left
+
+
+def _revert(fault: Fault, fleet: Fleet, undo: Undo) -> None:
+    until = time.monotonic() + REVERTS_WITHIN
+    while True:
+        try:
+            return fault.revert(fleet, undo)
+        except FleetError as error:
+            if not _may_pass(error) or time.monotonic() >= until:
+                raise
+        time.sleep(0.5)
+
+
+def _may_pass(error: FleetError) -> bool:
+    """Whether asking again may help: no answer, or one that says that the server is busy or ill."""
+    if isinstance(error, WrongCluster):
+        return False
+    if isinstance(error, KubeError):
+        return error.status is None or error.status in (409, 429) or error.status >= 500
+    return isinstance(error, PowerError)

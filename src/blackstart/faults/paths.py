@@ -1,0 +1,63 @@
+"""The TCP paths that faults claim to cut, and a simple look at whether they answer."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from blackstart.faults.base import FaultError
+from blackstart.faults.wait import NotYet
+from blackstart.fleet.model import ControlPath, Entry, Fleet
+from blackstart.fleet.places import open_socket
+
+_LOOK = 1.0
+_ENOUGH = 64
+
+
+def direct(fleet: Fleet, service: str, region: str) -> ControlPath:
+    """A region's own entry of a service as a control path. Raises FaultError."""
+    entry = fleet.services[service].direct.get(region)
+    if entry is None:
+        raise FaultError(
+            f"fleet {fleet.fleet!r}: service {service!r} has no direct entry in {region!r}: nothing could prove "
+            f"that the fault bites; add services.{service}.direct.{region}"
+        )
+    return path_of(entry, f"services.{service}.direct.{region}")
+
+
+def path_of(entry: Entry, where: str) -> ControlPath:
+    """An entry as a control path; `where` names it in errors. Raises FaultError."""
+    url = urlsplit(entry.url)
+    if url.scheme != "http" or url.hostname is None:
+        raise FaultError(f"{where}.url: a control path needs plain http, not {entry.url}")
+    path = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    return ControlPath(place=entry.place, address=f"{url.hostname}:{url.port or 80}", get=path)
+
+
+def of_region(fleet: Fleet, region: str) -> list[ControlPath]:
+    """Every path over the region's links, and its own entries of every service."""
+    over_links = [path for link in fleet.links_of(region).values() for path in link.paths]
+    entries = [direct(fleet, name, region) for name, service in fleet.services.items() if region in service.direct]
+    return list(dict.fromkeys([*over_links, *entries]))
+
+
+def answers(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> bool:
+    """Whether a fresh connection over the path gets an HTTP answer below 500 within `timeout` seconds a step."""
+    host, _, port = path.address.rpartition(":")
+    request = f"GET {path.get} HTTP/1.1\r\nHost: {path.address}\r\nConnection: close\r\n\r\n"
+    try:
+        with open_socket(fleet.places[path.place]) as sock:
+            sock.settimeout(timeout)
+            sock.connect((host, int(port)))
+            sock.sendall(request.encode())
+            words = sock.recv(_ENOUGH).split()
+    except OSError:
+        return False
+    return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() and int(words[1]) < 500
+
+
+def all_answer(fleet: Fleet, paths: list[ControlPath]) -> str:
+    """Says so when every path answers; raises NotYet with those that do not."""
+    silent = [f"{path.place} -> {path.address}" for path in paths if not answers(fleet, path)]
+    if silent:
+        raise NotYet(f"no answer on {', '.join(silent)}")
+    return f"{len(paths)} of {len(paths)} paths answer"

@@ -1,0 +1,251 @@
+"""A thin client for one named cluster: the few calls that faults need, each with a deadline.
+
+The cluster is always the one that fleet.yaml names; the current context of a
+kubeconfig is never used. Nothing is retried: the caller decides.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+from blackstart.fleet.errors import FleetError
+from blackstart.fleet.model import Cluster
+
+TIMEOUT = (2, 5)
+"""Seconds to connect and to read; a black-holed API server costs no more."""
+
+_MERGE_PATCH = "application/merge-patch+json"
+
+
+class KubeError(FleetError):
+    """A call failed. `status` is the HTTP status, None when there was no answer."""
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class WrongCluster(KubeError):  # noqa: N818 - a finding, not a mistake of the program
+    """The cluster that answers is not the one that fleet.yaml pins."""
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a fault needs to know of a Deployment."""
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    replicas: int
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    selector: dict[str, str]
+    settled: bool
+    """The controller has seen the current spec, and every replica is updated and available."""
+    existing: int
+    """Pods that the controller counts at present, ready or not."""
+
+
+@dataclass(frozen=True)
+class Pod:
+    """What a fault needs to know of a pod. `port` and `path` are where its readiness is asked, when it is by HTTP."""
+
+    name: str
+    uid: str
+    ip: str
+    ready: bool
+    containers: frozenset[str]
+    """Container ids: the API shows old Ready pods until a restarted kubelet reports."""
+    port: int | None
+    path: str
+
+
+class Kube:
+    """The API of one cluster. Use it in a `with` block; every method raises KubeError."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        # Half a second at best; most commands never talk to a cluster.
+        from kubernetes import client, config
+        from kubernetes.config.config_exception import ConfigException
+
+        self._client, self._cluster = client, cluster
+        settings = client.Configuration()
+        settings.retries = False
+        try:
+            self._api = config.new_client_from_config(  # type: ignore[no-untyped-call]  # the client has no types
+                config_file=str(cluster.kubeconfig),
+                context=cluster.context,
+                client_configuration=settings,
+                persist_config=False,
+            )
+        except (ConfigException, OSError, ValueError, TypeError) as error:
+            raise KubeError(
+                f"cluster {cluster.context!r}: cannot use {cluster.kubeconfig}: {error}; "
+                "correct `kubeconfig` and `context` in fleet.yaml"
+            ) from error
+        self._apps, self._core = client.AppsV1Api(self._api), client.CoreV1Api(self._api)
+
+    def __enter__(self) -> Kube:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._api.rest_client.pool_manager.clear()
+
+    def verify_identity(self) -> None:
+        """Raise WrongCluster unless the UID of kube-system is the pinned one."""
+        found = str(
+            self._call("get", "namespace kube-system", self._core.read_namespace, "kube-system")["metadata"]["uid"]
+        )
+        if found != self._cluster.uid:
+            raise WrongCluster(
+                f"cluster {self._cluster.context!r}: {self._cluster.kubeconfig} leads to another cluster "
+                f"(kube-system has UID {found}, fleet.yaml pins {self._cluster.uid}); nothing was changed; "
+                "correct the kubeconfig, or the `uid` in fleet.yaml if the cluster was made anew"
+            )
+
+    def deployment(self, namespace: str, name: str) -> Deployment:
+        """Read one Deployment."""
+        what = f"deployment {namespace}/{name}"
+        return _deployment(self._call("get", what, self._apps.read_namespaced_deployment, name, namespace))
+
+    def deployments(self, namespace: str) -> list[Deployment]:
+        """All Deployments of a namespace."""
+        what = f"deployments in {namespace}"
+        found = self._call("list", what, self._apps.list_namespaced_deployment, namespace)
+        return [_deployment(item) for item in found["items"]]
+
+    def patch_deployment(self, namespace: str, name: str, patch: dict[str, Any]) -> Deployment:
+        """Merge-patch one Deployment; with metadata.resourceVersion in the patch a change in between is a 409."""
+        what = f"deployment {namespace}/{name}"
+        call = self._apps.patch_namespaced_deployment
+        return _deployment(self._call("patch", what, call, name, namespace, patch, _content_type=_MERGE_PATCH))
+
+    def pods(self, namespace: str, selector: dict[str, str]) -> list[Pod]:
+        """The pods that carry the labels and are not being deleted."""
+        labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
+        what = f"pods {labels} in {namespace}"
+        found = self._call("list", what, self._core.list_namespaced_pod, namespace, label_selector=labels)
+        return [_pod(item) for item in found["items"] if "deletionTimestamp" not in item["metadata"]]
+
+    def delete_pod(self, namespace: str, name: str, uid: str) -> None:
+        """Delete exactly this pod, at once; one that is gone, or replaced by another of its name, is left alone."""
+        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
+        try:
+            self._call(
+                "delete", f"pod {namespace}/{name}", self._core.delete_namespaced_pod, name, namespace, body=body
+            )
+        except KubeError as error:
+            if error.status not in (404, 409):
+                raise
+
+    def autoscalers(self, namespace: str, deployment: str) -> list[str]:
+        """Names of the HorizontalPodAutoscalers that own the replica count of a Deployment."""
+        api = self._client.AutoscalingV2Api(self._api)
+        call = api.list_namespaced_horizontal_pod_autoscaler
+        found = self._call("list", f"horizontalpodautoscalers in {namespace}", call, namespace)
+        targets = [(item["metadata"]["name"], item["spec"]["scaleTargetRef"]) for item in found["items"]]
+        return [name for name, ref in targets if (ref["kind"], ref["name"]) == ("Deployment", deployment)]
+
+    def can(self, verb: str, resource: str, namespace: str, *, group: str = "") -> bool:
+        """Whether this user may do it (`kubectl auth can-i`); group is `apps` for Deployments, empty for pods."""
+        attributes = {"verb": verb, "resource": resource, "namespace": namespace, "group": group}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        api = self._client.AuthorizationV1Api(self._api)
+        what = f"permission to {verb} {resource} in {namespace}"
+        found = self._call("review", what, api.create_self_subject_access_review, review)
+        return bool(found["status"].get("allowed"))
+
+    def _call(self, verb: str, what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
+        from urllib3.exceptions import HTTPError
+
+        where = f"cluster {self._cluster.context!r}: cannot {verb} {what}"
+        try:
+            # Not preloaded: the client's own models cost time and refuse what they do not know.
+            response = call(*args, _preload_content=False, _request_timeout=TIMEOUT, **kwargs)
+            answer = json.loads(response.data)
+        except self._client.ApiException as error:
+            cause, step = _explain(error.status, error.body, error.reason)
+            raise KubeError(f"{where}: {cause}; {step}", error.status or None) from error
+        except (HTTPError, OSError) as error:
+            step = "is the API server up, and reachable from here?"
+            raise KubeError(f"{where}: no answer ({type(error).__name__}: {error}); {step}") from error
+        except ValueError as error:
+            raise KubeError(
+                f"{where}: the answer is not JSON; does {self._cluster.kubeconfig} lead to Kubernetes?"
+            ) from error
+        if not isinstance(answer, dict):
+            raise KubeError(f"{where}: the answer is not an object")
+        return answer
+
+
+def _explain(status: int, body: str | bytes | None, reason: str | None) -> tuple[str, str]:
+    try:
+        cause = str(json.loads(body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        cause = str(reason)
+    steps = {
+        401: "the credentials in the kubeconfig are not accepted; renew them",
+        403: "grant the permission to the user of the kubeconfig",
+        404: "check the name in fleet.yaml",
+        409: "someone else changed it in between",
+    }
+    return f"HTTP {status} {cause}", steps.get(status, "see the API server's log")
+
+
+def _deployment(raw: dict[str, Any]) -> Deployment:
+    meta, spec, status = raw["metadata"], raw["spec"], raw.get("status", {})
+    replicas = int(spec.get("replicas", 1))
+    counts = [int(status.get(key) or 0) for key in ("replicas", "updatedReplicas", "availableReplicas")]
+    seen = int(status.get("observedGeneration") or 0) >= int(meta.get("generation") or 0)
+    return Deployment(
+        namespace=meta["namespace"],
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        replicas=replicas,
+        labels=meta.get("labels") or {},
+        annotations=meta.get("annotations") or {},
+        selector=spec["selector"].get("matchLabels") or {},
+        settled=seen and counts == [replicas] * 3,
+        existing=counts[0],
+    )
+
+
+def _pod(raw: dict[str, Any]) -> Pod:
+    status, conditions = raw.get("status", {}), raw.get("status", {}).get("conditions") or []
+    port, path = _readiness(raw["spec"]["containers"])
+    ids = {str(c["containerID"]) for c in status.get("containerStatuses") or [] if c.get("containerID")}
+    return Pod(
+        name=raw["metadata"]["name"],
+        uid=raw["metadata"]["uid"],
+        ip=status.get("podIP") or "",
+        ready=any(c["type"] == "Ready" and c["status"] == "True" for c in conditions),
+        containers=frozenset(ids),
+        port=port,
+        path=path,
+    )
+
+
+def _readiness(containers: list[dict[str, Any]]) -> tuple[int | None, str]:
+    for container in containers:
+        get = (container.get("readinessProbe") or {}).get("httpGet")
+        if get:
+            named = {p.get("name"): p["containerPort"] for p in container.get("ports") or []}
+            port = named.get(get["port"], get["port"])
+            return (port if isinstance(port, int) else None), get.get("path") or "/"
+    return None, "/"

@@ -1,0 +1,152 @@
+"""The child that injects: `python -m blackstart.run.child`, one experiment in one process.
+
+The first line on stdin is the job. Events go to the pipe of
+BLACKSTART_EVENTS_FD. When the method is done the child says so and holds,
+until stdin says `undo` or ends: if the supervisor dies, that is the end of
+the faults. Then the experiment's rollbacks run, and whatever of the run is
+still outstanding is put back. Exit code 0: nothing is outstanding; 14 else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic import Field, ValidationError
+
+from blackstart.evidence.events import HELD, Emit, Pipe, emitter
+from blackstart.evidence.records import Activity
+from blackstart.evidence.undo import Store
+from blackstart.faults.contexts import unnamed_contexts
+from blackstart.faults.inject import Context, restore_all, still_there
+from blackstart.fleet.environment import environment
+from blackstart.fleet.load import load_fleet
+from blackstart.fleet.model import Fleet
+from blackstart.run.conductor import Conductor
+from blackstart.schema.base import Model
+from blackstart.schema.errors import BlackstartError
+
+OUTSTANDING = 14
+_USAGE = 2
+
+
+class Job(Model):
+    """What to do. `state`: the state folder; `log`: where Chaos Toolkit's own words go; `env`: secrets' variables."""
+
+    experiment: dict[str, Any]
+    run: str
+    fleet: Path
+    state: Path | None = None
+    log: Path | None = None
+    env: dict[str, str] = Field(default={}, repr=False)
+
+
+def main(stdin: IO[bytes] | None = None) -> int:
+    """Read the job from stdin, do it, and return the exit code."""
+    lines = stdin or sys.stdin.buffer
+    try:
+        job = Job.model_validate_json(lines.readline())
+    except ValidationError as error:
+        sys.stderr.write(f"child: the first line on stdin is no job: {error.error_count()} errors\n")
+        return _USAGE
+    _leave_the_terminal()
+    _quiet(job.log)
+    emit = emitter(os.environ)
+    try:
+        fleet = _prepare(job)
+        context = Context(job.run, Store(), emit)
+        with context.store.alive(job.run):
+            return _run(job, fleet, context, lines)
+    except BlackstartError as error:
+        _early_end(emit, error)
+        return 0
+
+
+def _run(job: Job, fleet: Fleet, context: Context, lines: IO[bytes]) -> int:
+    conductor = Conductor(context.emit, lambda: _held(context.emit))
+    threading.Thread(target=_listen, args=(lines, conductor), name="stdin", daemon=True).start()
+    signal.signal(signal.SIGTERM, conductor.on_signal)
+    try:
+        if problems := unnamed_contexts(job.experiment):
+            raise BlackstartError("; ".join(problems))
+        conductor.conduct(job.experiment)
+    except BaseException as error:
+        # Whatever happened, what was broken is put back below.
+        _early_end(context.emit, error)
+        logging.getLogger("chaostoolkit").exception("the experiment ended early")
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    return _put_back(fleet, context)
+
+
+def _put_back(fleet: Fleet, context: Context) -> int:
+    contents = context.store.read(context.run)
+    still_there(contents.outstanding, fleet, context)
+    restore_all(contents.outstanding, fleet, context)
+    after = context.store.read(context.run)
+    return OUTSTANDING if after.outstanding or after.damaged else 0
+
+
+def _early_end(emit: Emit, error: BaseException) -> None:
+    text = f"{type(error).__name__}: {error}"
+    emit(Activity(section="method", name="experiment", status="failed", injects=True, detail=text))
+
+
+def _prepare(job: Job) -> Fleet:
+    """The environment that activities see. Raises ContentError, FleetError."""
+    if job.state:
+        os.environ["BLACKSTART_STATE"] = str(job.state)
+    fleet = load_fleet(job.fleet)
+    # A context from outside would be used by an activity that names none.
+    os.environ.pop("KUBERNETES_CONTEXT", None)
+    os.environ.update(job.env)
+    os.environ.update(environment(fleet, Store().state))
+    os.environ["BLACKSTART_RUN"] = job.run
+    # The shipped experiments pause by this much under plain `chaos run`; here the hold comes after them.
+    os.environ["BLACKSTART_STAY"] = "0"
+    return fleet
+
+
+def _listen(lines: IO[bytes], conductor: Conductor) -> None:
+    for line in lines:
+        if line.strip() == b"undo":
+            break
+    conductor.release()
+
+
+def _held(emit: Emit) -> None:
+    emit(Activity(section="method", name="hold", status="succeeded", detail="the method is done"))
+    if isinstance(emit, Pipe):
+        emit.write(HELD)
+
+
+def _leave_the_terminal() -> None:
+    # Ctrl-C is for the supervisor. It may have given this process a session already.
+    with contextlib.suppress(PermissionError):
+        os.setsid()
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _quiet(log: Path | None) -> None:
+    """Send Chaos Toolkit's log, and all that anybody prints, to a file (stderr without one)."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if log:
+        fd = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.dup2(fd, 2)
+        os.close(fd)
+    os.dup2(2, 1)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
+
+
+if __name__ == "__main__":
+    # Chaos Toolkit's activities must meet the same module as this process.
+    from blackstart.run.child import main as entry
+
+    sys.exit(entry())
