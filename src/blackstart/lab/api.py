@@ -13,6 +13,7 @@ from typing import Any
 from blackstart.fleet.model import Place
 from blackstart.fleet.places import open_socket
 from blackstart.lab.pki import Pair
+from blackstart.lab.shell import LabError
 
 Object = Mapping[str, Any]
 
@@ -29,9 +30,21 @@ class Api:
 
     def get(self, path: str) -> bytes | None:
         """The body of a 200, else None: not there, not ready, not reachable."""
-        context = ssl.create_default_context(cafile=str(self.ca))
-        context.load_cert_chain(self.client.cert, self.client.key)
-        return http_get(self.place, (self.host, 6443), path, self.timeout, context)
+        try:
+            status, body = self._ask("GET", path)
+        except (OSError, http.client.HTTPException):
+            return None
+        return body if status == 200 else None
+
+    def apply(self, obj: Object) -> None:
+        """Server-side apply. Raises LabError with the API server's answer."""
+        path = f"{object_path(obj)}?fieldManager=blackstart-lab&force=true"
+        try:
+            status, body = self._ask("PATCH", path, json.dumps(obj), "application/apply-patch+yaml")
+        except (OSError, http.client.HTTPException) as error:
+            raise LabError(f"https://{self.host}:6443{path}: {error!r}") from None
+        if status not in (200, 201):
+            raise LabError(f"https://{self.host}:6443{path}: {status} {body.decode(errors='replace')[:500]}")
 
     def ready(self) -> bool | None:
         """True when it answers /readyz, else None."""
@@ -47,32 +60,52 @@ class Api:
         body = self.get("/api/v1/namespaces/kube-system")
         return None if body is None else str(json.loads(body)["metadata"]["uid"])
 
+    def _ask(self, method: str, path: str, body: str = "", content: str = "") -> tuple[int, bytes]:
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.load_cert_chain(self.client.cert, self.client.key)
+        request = Request(method, path, body, content)
+        return ask(self.place, (self.host, 6443), request, self.timeout, context)
 
-def http_get(
+
+@dataclass(frozen=True)
+class Request:
+    """An HTTP request; `content` is the type of the body."""
+
+    method: str
+    path: str
+    body: str = ""
+    content: str = ""
+
+
+def ask(
     place: Place,
     address: tuple[str, int],
-    path: str,
+    request: Request,
     timeout: float,
     context: ssl.SSLContext | None = None,
-) -> bytes | None:
-    """The body of a 200 from `address`, asked from `place`; None for anything else."""
-    host, port = address
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+) -> tuple[int, bytes]:
+    """Status and body, asked from `place`. Raises OSError or http.client.HTTPException."""
+    connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:
-        sock = open_socket(place)
+        sock = connection.sock = open_socket(place)
         sock.settimeout(timeout)
-        connection.sock = sock
         sock.connect(address)
         if context is not None:
-            connection.sock = context.wrap_socket(sock, server_hostname=host)
-        connection.request("GET", path)
+            connection.sock = context.wrap_socket(sock, server_hostname=address[0])
+        headers = {"Content-Type": request.content} if request.content else {}
+        connection.request(request.method, request.path, request.body or None, headers)
         response = connection.getresponse()
-        body = response.read()
-        return body if response.status == 200 else None
-    except (OSError, http.client.HTTPException):
-        return None
+        return response.status, response.read()
     finally:
         connection.close()
+
+
+def object_path(obj: Object) -> str:
+    """The path of an object whose plural is its kind with an `s`."""
+    version, meta = obj["apiVersion"], obj["metadata"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    namespace = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
+    return f"{root}{namespace}/{obj['kind'].lower()}s/{meta['name']}"
 
 
 def node_ready(nodes: Sequence[Object]) -> bool:

@@ -12,7 +12,7 @@ from functools import cached_property
 
 from blackstart.fleet.model import Fleet, Place
 from blackstart.lab import cgroups, commands, machine, network
-from blackstart.lab.api import http_get
+from blackstart.lab.api import Request, ask
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.edge import edge_config
 from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, write_fleet
@@ -81,8 +81,11 @@ class NativeLab:
         first = self.net.regions[0].name
 
         def green() -> bool | None:
-            body = http_get(observer, (address, EDGE_PORT), "/", 1.0)
-            return True if body and json.loads(body).get("region") == first else None
+            try:
+                status, body = ask(observer, (address, EDGE_PORT), Request("GET", "/"), 1.0)
+            except OSError:
+                return None
+            return True if status == 200 and json.loads(body).get("region") == first else None
 
         wait_for(f"the edge serves from {first}", green, timeout, hint=f"see {self.edge.logs}/envoy.log")
 

@@ -28,7 +28,6 @@ class Parts:
     cni: Path
     prometheus: Path
     envoy: Path
-    kubectl: Path
 
 
 def find_parts() -> Parts:
@@ -43,7 +42,6 @@ def find_parts() -> Parts:
         cni=_found("the CNI plug-ins", find_cni()),
         prometheus=_need("prometheus"),
         envoy=_found("envoy", find_envoy()),
-        kubectl=_found("kubectl", find_kubectl()),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,10 +13,10 @@ from blackstart.fleet.model import Place
 from blackstart.lab import commands, network
 from blackstart.lab.api import Api, container_ids, node_ready, unsettled
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
-from blackstart.lab.configs import PAUSE_IMAGE
+from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
 from blackstart.lab.events import Events
 from blackstart.lab.images import oci_archive
-from blackstart.lab.manifests import IMAGE
+from blackstart.lab.manifests import IMAGE, demo
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
@@ -38,6 +38,8 @@ _PARTS = (
     "discovery",
     "prometheus",
 )
+
+_IMAGES = {PAUSE_IMAGE: ["/app", "pause"], IMAGE: ["/app"]}
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,9 @@ class RegionLab:
         say(f"{name}: images imported")
         self._wait_for_api(deadline)
         say(f"{name}: API server ready")
+        for obj in demo(name):
+            self.api.apply(obj)
         self._start_workers(parts)
-        run([*self._kubectl(parts), "apply", "--server-side", "-f", str(self.files.manifests)], timeout=60)
-        say(f"{name}: demo applied")
         self._wait_until_settled(frozenset(), deadline)
         say(f"{name}: pods Ready")
 
@@ -161,16 +163,14 @@ class RegionLab:
             self.processes.start(part)
 
     def _import_images(self, parts: Parts) -> None:
-        folder = self.files.folder / "images"
-        app = parts.built["app"]
-        images = {PAUSE_IMAGE: ["/app", "pause"], IMAGE: ["/app"]}
-        socket = Path(f"/proc/{self.processes.all()['containerd'].pid}/root/run/containerd/containerd.sock")
+        node = self.processes.all()["containerd"].pid
+        socket = Path(f"/proc/{node}/root{CONTAINERD_SOCKET}")
         self._wait("containerd", lambda: socket.exists() or None, 30)
-        for number, (name, entrypoint) in enumerate(images.items()):
-            archive = folder / f"{number}.tar"
-            oci_archive(name, app, archive, entrypoint)
-            argv = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)]
-            self._wait("containerd", lambda argv=argv: _succeeds(argv), 30)
+        ctr = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import"]
+        for number, (name, entrypoint) in enumerate(_IMAGES.items()):
+            archive = self.files.folder / "images" / f"{number}.tar"
+            oci_archive(name, parts.built["app"], archive, entrypoint)
+            self._wait("containerd", partial(_succeeds, [*ctr, str(archive)]), 30)
 
     def _wait_for_api(self, deadline: float) -> None:
         self._wait("kube-apiserver", self.api.ready, deadline)
@@ -212,9 +212,6 @@ class RegionLab:
                 raise LabError(
                     f"region {self.net.name}: {name} ended; the end of its log:\n{self.processes.log_tail(name)}"
                 )
-
-    def _kubectl(self, parts: Parts) -> list[str]:
-        return [str(parts.kubectl), f"--kubeconfig={self.files.kubeconfig()}"]
 
 
 def _succeeds(argv: Iterable[str]) -> bool | None:

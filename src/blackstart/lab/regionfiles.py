@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.lab import configs
-from blackstart.lab.manifests import PROMETHEUS_USER, demo
+from blackstart.lab.manifests import PROMETHEUS_USER
 from blackstart.lab.metrics import MetricsTargets, prometheus_config
 from blackstart.lab.parts import Parts
 from blackstart.lab.pki import Authority, Pair
@@ -20,7 +20,7 @@ EDGE_ADMIN_PORT = 9901
 _USERS: dict[str, tuple[str, list[str]]] = {
     "admin": ("blackstart-operator", ["system:masters"]),
     "kubelet-client": ("kube-apiserver", ["system:masters"]),
-    "controller-manager": ("system:kube-controller-manager", []),
+    "controller-manager": ("system:kube-controller-manager", ["system:masters"]),
     "scheduler": ("system:kube-scheduler", []),
     "kube-proxy": ("system:kube-proxy", []),
     "prometheus": (PROMETHEUS_USER, []),
@@ -56,10 +56,6 @@ class RegionFiles:
     def prometheus_config(self) -> Path:
         return self.folder / "prometheus.json"
 
-    @property
-    def manifests(self) -> Path:
-        return self.folder / "manifests.json"
-
 
 def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, edge_admin: str) -> None:
     """Write everything that the region's parts read, for a new cluster."""
@@ -79,7 +75,6 @@ def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, 
     (cni_folder / "10-pods.conflist").write_text(configs.cni(net))
     files.containerd_config.write_text(configs.containerd(parts.containerd_version, parts.cni, cni_folder))
     _write(files.prometheus_config, prometheus_config(net.name, metrics_targets(files, net, edge_admin)))
-    _write(files.manifests, {"apiVersion": "v1", "kind": "List", "items": demo(net.name)})
 
 
 def _write_pki(files: RegionFiles, net: RegionNet) -> None:

@@ -200,7 +200,6 @@ def _build_one(tool: Tool, target: Path) -> Iterator[tuple[int, float, bool]]:
         if process.returncode:
             raise LabError(f"`{' '.join(argv)}` in {tool.folder} failed:\n{''.join(lines)}")
         shutil.rmtree(target.parent, ignore_errors=True)
-        os.chmod(scratch, 0o755)
         os.rename(scratch, target.parent)
         yield count[0], time.monotonic() - began, True
     finally:
