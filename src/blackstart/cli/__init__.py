@@ -13,6 +13,7 @@ import sys
 import tempfile
 import traceback
 from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -22,6 +23,7 @@ COMMANDS = {
     "lab": "Build, start and stop a fleet made of processes on this machine.",
     "run": "Run a drill: break, measure, put back, report.",
     "recover": "Put back what an earlier run left broken.",
+    "env": "Print the environment for running an experiment under plain `chaos run`.",
     "judge": "Judge the evidence of a run again.",
     "verify": "Check that the evidence of a run was not changed.",
     "lint": "Check content files without touching any cluster.",
@@ -31,9 +33,18 @@ COMMANDS = {
 """The commands in the order of the help, each with what the help says of it."""
 
 _INTERRUPTED = 130
+_BROKEN_PIPE = 141
 
 
 class _Group(click.Group):
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader went away (`| head`): neither a crash nor a success. What is still buffered goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise click.exceptions.Exit(_BROKEN_PIPE) from None
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -71,11 +82,11 @@ def cli(debug: bool) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The entry point: runs one command and exits with its code."""
-    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+    sys.exit(invoke(list(sys.argv[1:] if arguments is None else arguments)))
 
 
-def run(arguments: list[str]) -> int:
-    """Run one command; returns the exit code (0 to 15, 130 after Ctrl-C)."""
+def invoke(arguments: list[str]) -> int:
+    """Run one command; returns the exit code (0 to 15, 128 + the signal's number)."""
     try:
         code = cli.main(arguments, prog_name="blackstart", standalone_mode=False)
     except click.ClickException as error:
@@ -87,10 +98,6 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return _INTERRUPTED
-    except BrokenPipeError:
-        # The reader went away (`| head`); nothing more can be said to it, not even by the interpreter's last flush.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     except Exception as error:  # noqa: BLE001 - the one place where a crash of the tool becomes exit code 1
         return _crashed(error, debug="--debug" in arguments)
     return code if isinstance(code, int) else 0

@@ -32,10 +32,10 @@ def _valid(experiment: Experiment) -> Iterator[Finding]:
         yield document.finding((), reason)
 
 
-@EXPERIMENT_RULES.add("BS402", "error", "An activity of blackstart says which region or link it is about.")
+@EXPERIMENT_RULES.add("BS402", "error", "A fault of blackstart says which region or link it is for.")
 def _says_where(experiment: Experiment) -> Iterator[Finding]:
     for activity in experiment.activities():
-        if activity.ours and not {"region", "link"} & set(activity.arguments):
+        if activity.ours and activity.injects and not {"region", "link"} & set(activity.arguments):
             path = (*activity.path, "provider")
             yield experiment.document.finding(path, "names no region and no link", "add arguments.region")
 
@@ -75,15 +75,15 @@ def _context(experiment: Experiment) -> Iterator[Finding]:
             yield experiment.document.finding(path, "would act on the current kube context", fix)
 
 
-@EXPERIMENT_RULES.add(
-    "BS405", "error", "An action that is not blackstart's has a rollback, or says `undo: none` beside it."
-)
+@EXPERIMENT_RULES.add("BS405", "error", "An action has a rollback that knows it, or says `undo: none` beside it.")
 def _undone(experiment: Experiment) -> Iterator[Finding]:
     activities = list(experiment.activities())
-    rollback = any(a.section == "rollbacks" and a.data.get("type") == "action" for a in activities)
+    # blackstart's `undo` knows only what blackstart did, and its faults are not for others to put back.
+    rollbacks = {a.ours for a in activities if a.section == "rollbacks" and a.data.get("type") == "action"}
     for activity in activities:
-        if activity.injects and not activity.ours and not rollback and activity.data.get("undo") != "none":
-            fix = "add an action under rollbacks, or write `undo: none` here"
+        if activity.injects and activity.ours not in rollbacks and activity.data.get("undo") != "none":
+            action = "blackstart.activities.faults.undo" if activity.ours else "the opposite action"
+            fix = f"add {action} under rollbacks, or write `undo: none` here"
             yield experiment.document.finding(activity.path, "nothing puts this back", fix)
 
 

@@ -1,0 +1,140 @@
+"""Each lint rule finds what it is for, where it stands, and nothing in good content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import contentkit
+import pytest
+
+from blackstart.fleet.load import load_fleet
+from blackstart.plan.content import load_content
+from blackstart.plan.lint import RULES, lint_drill
+from blackstart.schema.errors import Finding
+
+OURS = {"type": "python", "module": "blackstart.activities.faults"}
+PROMQL = {"kind": "promql", "service": None, "fresh": "up"}
+
+
+def ours(func: str = "kill", **arguments: object) -> dict[str, Any]:
+    return {"type": "action", "name": func, "provider": {**OURS, "func": func, "arguments": arguments}}
+
+
+def guard(**keys: object) -> dict[str, Any]:
+    return {"drill": {"guards": [keys]}}
+
+
+def method(*activities: object, **changes: object) -> dict[str, Any]:
+    return {"experiment": {"method": list(activities), **changes}}
+
+
+def chaosk8s(**provider: object) -> dict[str, Any]:
+    module = {
+        "type": "python",
+        "module": "chaosk8s.pod.probes",
+        "func": "pods_in_phase",
+        "arguments": {"label_selector": "a"},
+    }
+    return {"type": "probe", "name": "pods", "provider": {**module, **provider}}
+
+
+FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path": "true"}}
+
+CASES: list[tuple[str, dict[str, Any], str]] = [
+    ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: demo'),
+    ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
+    (
+        "BS103",
+        {"drill": {"objectives.1.probe": "avail"}},
+        'objectives[1].probe: unknown probe "avail"; allowed: ready',
+    ),
+    ("BS103", guard(watch="survivor"), 'did you mean "survivors"?'),
+    ("BS104", {"drill": {"objectives.0.service": "frontent"}}, 'did you mean "frontend"?'),
+    ("BS105", {"drill": {"services": ["frontent"]}}, "unknown service in fleet 'test' \"frontent\""),
+    ("BS105", {"drill": {"victims": ["frontend"]}}, "unknown region in fleet 'test' \"frontend\""),
+    ("BS106", {"drill": {"drill": "other"}}, 'is called "other", the file demo.yaml'),
+    ("BS106", {"probe": {"probe": "other"}}, 'is called "other", the file ready.yaml'),
+    ("BS107", {"drill": {"objectives.1": None}}, "no objective or guard uses it"),
+    ("BS108", {"drill": {"objectives.1": contentkit.DRILL["objectives"][0]}}, "a second rto objective of frontend"),
+    ("BS108", {"drill": {"victims": ["primary", "primary"]}}, 'victims[1]: "primary" is listed twice'),
+    ("BS109", guard(watch="ready"), 'watches a probe without a bound; add: bound: ">= 1"'),
+    ("BS109", guard(watch="survivors", bound=">= 1"), "guards[0].bound: watches clients"),
+    ("BS110", {"drill": {"victims": ["primary", "eu"]}}, "takes every region of fleet 'test' away"),
+    ("BS111", method(ours("kill", region="standby")), 'takes region "standby" away'),
+    ("BS201", {"drill": {"objectives.0.objective": "2s"}}, "needs at least 2.1s"),
+    ("BS202", {"drill": {"phases": {"hold": "8s"}}}, "needs phases.hold of at least 10s"),
+    (
+        "BS203",
+        {"drill": {"objectives.0": {"kind": "failback", "service": "frontend", "objective": "58s"}}},
+        "needs phases.failback of at least 63s",
+    ),
+    ("BS204", {"drill": {"phases": {"baseline": "4s"}}}, "5s is longer than phases.baseline, which lasts 4s"),
+    ("BS205", {"probe": {"every": "11s"}}, "hold lasts 30s, too short for 3 looks"),
+    (
+        "BS301",
+        {"probe": {**PROMQL, "query": 'rate(x{a="[1s]"}[1500ms])'}},
+        "range [1500ms] is shorter than two scrapes",
+    ),
+    ("BS301", {"probe": {**PROMQL, "query": "max_over_time(x[1s:1s])"}}, "make it at least 2s"),
+    ("BS401", method({"type": "action", "name": "x"}), "method[0]: Chaos Toolkit refuses this: an activity requires"),
+    ("BS401", {"experiment": {"description": None}}, "experiment requires a description"),
+    ("BS401", {"experiment": {"method": 3}}, "Chaos Toolkit refuses this"),
+    ("BS402", method(ours("kill")), "method[0].provider: names no region and no link"),
+    ("BS403", method(ours("kill", region="primry")), 'did you mean "primary"?'),
+    ("BS403", method(ours("sever", link=["primary", "standbye"])), "unknown link in fleet 'test' \"standbye\""),
+    ("BS404", method(chaosk8s()), "would act on the current kube context"),
+    ("BS404", method(chaosk8s(secrets=["k8s"]), secrets={"k8s": {"OTHER": "x"}}), "KUBERNETES_CONTEXT"),
+    ("BS405", {"experiment": {"rollbacks": None}}, "method[0]: nothing puts this back"),
+    ("BS406", {"experiment": {"method": []}}, "method: has no action"),
+]
+
+
+def findings(tmp_path: Path, **changes: Any) -> list[Finding]:
+    file = contentkit.write(tmp_path, **changes)
+    return lint_drill(load_content(file, load_fleet(tmp_path / "fleet.yaml")))
+
+
+@pytest.mark.parametrize(("rule", "changes", "said"), CASES)
+def test_it_is_found(tmp_path: Path, rule: str, changes: dict[str, Any], said: str) -> None:
+    found = [finding for finding in findings(tmp_path, **changes) if finding.rule == rule]
+    assert any(said in str(finding) for finding in found), found
+    assert all(finding.place.line for finding in found)
+
+
+def test_every_rule_has_a_case() -> None:
+    assert {rule.id for rule in RULES} == {rule for rule, _, _ in CASES}
+
+
+def test_ids_are_unique() -> None:
+    assert len({rule.id for rule in RULES}) == len(RULES)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"drill": {"victims": []}},
+        guard(watch="ready", bound="< 500"),
+        method({**FOREIGN, "undo": "none"}, rollbacks=None),
+        method(FOREIGN, chaosk8s(secrets=["k8s"]), secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
+        method(FOREIGN, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
+        {"probe": {**PROMQL, "query": "rate(x[1m30s])"}},
+    ],
+)
+def test_good_content_is_left_alone(tmp_path: Path, changes: dict[str, Any]) -> None:
+    assert findings(tmp_path, **changes) == []
+
+
+def test_a_fleet_that_scrapes_slowly_needs_longer_ranges(tmp_path: Path) -> None:
+    prometheus = {"url": "http://p", "place": "operator", "scrape": "30s"}
+    changes = {
+        "probe": {**PROMQL, "query": "rate(x[45s])"},
+        "fleet": {"regions.us.prometheus": prometheus},
+    }
+    assert "make it at least 60s" in str(findings(tmp_path, **changes)[0])
+
+
+def test_without_a_fleet_roles_are_not_looked_up(tmp_path: Path) -> None:
+    file = contentkit.write(tmp_path, drill={"victims": ["nobody"]})
+    assert lint_drill(load_content(file)) == []
