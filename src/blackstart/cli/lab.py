@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from blackstart.lab.native import NativeLab
     from blackstart.lab.paths import LabPaths
 
 
@@ -65,6 +66,22 @@ def build(provider: str) -> None:
 
 
 @command.command()
+@click.option("--fix", is_flag=True, help="Install the Debian packages that are missing; starts no service.")
+def doctor(fix: bool) -> int:
+    """List what this machine lacks for a lab, and the command that mends it."""
+    from blackstart.lab import doctor
+
+    if fix:
+        doctor.install()
+    found = doctor.problems(doctor.look())
+    for problem in found:
+        click.echo(str(problem))
+    if not found:
+        click.echo("nothing is missing")
+    return 2 if found else 0
+
+
+@command.command()
 @click.option("--regions", default="us,eu", show_default=True, help="Names, the preferred region first.")
 @click.option("--provider", type=click.Choice(["native", "kind"]), default="native", show_default=True)
 @_state_option
@@ -74,8 +91,7 @@ def up(regions: str, provider: str, state: Path) -> None:
 
     paths = _paths(state)
     _provider(provider).up(regions.split(","), paths, _say)
-    if provider == "native":
-        labviews.status(_load(paths))
+    labviews.status(paths, _provider(provider).power_state)
     click.echo(f"fleet file: {paths.fleet}")
 
 
@@ -83,19 +99,21 @@ def up(regions: str, provider: str, state: Path) -> None:
 @_state_option
 def down(state: Path) -> None:
     """End the lab and remove everything of it but its logs."""
-    from blackstart.lab.provider import provider_of
-
     paths = _paths(state)
-    _provider(provider_of(paths)).down(paths, _say)
+    _provider_of(paths).down(paths, _say)
 
 
 @command.command()
+@click.option("--parts", is_flag=True, help="List the processes too.")
 @_state_option
-def status(state: Path) -> None:
-    """What runs where."""
+def status(parts: bool, state: Path) -> None:
+    """What runs where, and in which state each region is."""
     from blackstart.cli import labviews
 
-    labviews.status(_load(_paths(state)))
+    paths = _paths(state)
+    labviews.status(paths, _provider_of(paths).power_state)
+    if parts:
+        labviews.parts(paths)
 
 
 @command.command()
@@ -115,8 +133,7 @@ def logs(region: str | None, part: str | None, lines: int, state: Path) -> None:
 @_state_option
 def kill(region: str, state: Path) -> None:
     """Take REGION away as a real loss does: silent links, then nothing alive."""
-    with _held():
-        _load(_paths(state)).region(region).kill()
+    _provider_of(_paths(state)).kill(region, _paths(state))
 
 
 @command.command()
@@ -124,8 +141,7 @@ def kill(region: str, state: Path) -> None:
 @_state_option
 def freeze(region: str, state: Path) -> None:
     """Stop every process of REGION where it stands; `restore` lets them go on."""
-    with _held():
-        _load(_paths(state)).region(region).freeze()
+    _provider_of(_paths(state)).freeze(region, _paths(state))
 
 
 @command.command()
@@ -134,10 +150,7 @@ def freeze(region: str, state: Path) -> None:
 @_deadline_option
 def restore(region: str, state: Path, deadline: float) -> None:
     """Bring REGION back with its data; returns once its pods are Ready anew."""
-    from blackstart.lab.parts import find_parts
-
-    with _held():
-        _load(_paths(state)).region(region).restore(find_parts(), deadline)
+    _provider_of(_paths(state)).restore(region, _paths(state), deadline)
 
 
 @command.command("state")
@@ -145,19 +158,7 @@ def restore(region: str, state: Path, deadline: float) -> None:
 @_state_option
 def state_(region: str, state: Path) -> None:
     """Print `up`, `dead` or `frozen`."""
-    click.echo(_load(_paths(state)).region(region).state())
-
-
-def _held() -> Any:
-    from blackstart.lab import machine
-
-    return machine.lock(shared=True)
-
-
-def _load(paths: LabPaths) -> NativeLab:
-    from blackstart.lab import native
-
-    return native.load(paths)
+    click.echo(_provider_of(_paths(state)).power_state(region, _paths(state)))
 
 
 def _paths(state: Path) -> LabPaths:
@@ -166,14 +167,13 @@ def _paths(state: Path) -> LabPaths:
     return LabPaths(state.absolute())
 
 
-def _provider(name: str) -> Any:
-    if name == "kind":
-        from blackstart.lab import kind
+def _provider(name: str) -> ModuleType:
+    return importlib.import_module(f"blackstart.lab.{name}")
 
-        return kind
-    from blackstart.lab import native
 
-    return native
+def _provider_of(paths: LabPaths) -> ModuleType:
+    """The module that made the lab in this folder."""
+    return _provider("kind" if paths.kind.exists() else "native")
 
 
 def _say(line: str) -> None:

@@ -7,12 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
+import yaml
 from rich.console import Console
 from rich.table import Table
 
-from blackstart.lab.native import NativeLab
+from blackstart.fleet.load import load_fleet
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.processes import recorded
 from blackstart.lab.shell import LabError
 from blackstart.lab.toolchain import Progress
+from blackstart.schema.errors import shown
 
 
 @contextmanager
@@ -37,32 +41,33 @@ def build_progress() -> Iterator[Callable[[Progress], None]]:
         console.print("everything is built", highlight=False)
 
 
-def status(lab: NativeLab) -> None:
-    """The table of what runs where."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("where", "state", "part", "pid", "memory", "reached at"):
-        table.add_column(column, no_wrap=True)
-    for row in rows(lab):
-        table.add_row(*row)
-    Console().print(table)
+def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None:
+    """Print what runs where. Raises LabError when there is no lab."""
+    if not paths.fleet.exists():
+        raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
+    fleet = load_fleet(paths.fleet)
+    console = _console()
+    table = _table("region", "state", "API server", "kubeconfig", "Prometheus", "from the observer")
+    for name, region in fleet.regions.items():
+        direct = next(s.direct[name].url for s in fleet.services.values())
+        prometheus = region.prometheus.url if region.prometheus else "-"
+        server = _server(region.cluster.kubeconfig)
+        table.add_row(name, power_state(name, paths), server, shown(region.cluster.kubeconfig), prometheus, direct)
+    console.print(table)
+    for service in fleet.services.values():
+        console.print(f"edge: {service.entry.url} from the observer", highlight=False)
+    console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 
-def rows(lab: NativeLab) -> Iterator[tuple[str, str, str, str, str, str]]:
-    for region in lab.regions:
-        where = {
-            "kube-apiserver": f"https://{region.net.address}:6443",
-            "prometheus": f"http://{region.net.address}:9090",
-        }
-        for name, process in region.processes.all().items():
+def parts(paths: LabPaths) -> None:
+    """Print the processes that the lab started, with their memory."""
+    table = _table("where", "part", "pid", "memory")
+    for file in sorted(paths.root.glob("*/pids.json")):
+        for name, process in recorded(file).items():
             alive = process.alive()
-            yield (
-                region.net.name,
-                region.state(),
-                name,
-                str(process.pid) if alive else "-",
-                f"{_memory(process.pid)} MB" if alive else "-",
-                where.get(name, ""),
-            )
+            pid, memory = (str(process.pid), f"{_memory(process.pid)} MB") if alive else ("ended", "")
+            table.add_row(file.parent.name, name, pid, memory)
+    _console().print(table)
 
 
 def logs(root: Path, member: str | None, part: str | None, lines: int) -> None:
@@ -73,6 +78,22 @@ def logs(root: Path, member: str | None, part: str | None, lines: int) -> None:
     for path in found:
         click.secho(f"==> {path}", bold=True)
         click.echo("\n".join(path.read_text(errors="replace").splitlines()[-lines:]))
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _server(kubeconfig: Path) -> str:
+    return str(yaml.safe_load(kubeconfig.read_text())["clusters"][0]["cluster"]["server"])
 
 
 def _memory(pid: int) -> int:

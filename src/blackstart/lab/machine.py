@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TextIO
 
 from blackstart.lab import network
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
@@ -46,24 +47,29 @@ def read_spec(paths: LabPaths) -> Spec | None:
 
 
 @contextmanager
-def lock(*, shared: bool = False, timeout: float = 60.0) -> Iterator[None]:
-    """Hold the machine's lab: `up` and `down` alone, commands on a region together.
+def lock(path: Path | None = None, *, shared: bool = False, timeout: float = 60.0) -> Iterator[None]:
+    """Hold the machine's lab: `up` and `down` alone, commands on a region together; or another file.
 
     Raises LabError when another command holds it for longer than `timeout` seconds.
     """
-    path = cache_dir() / "lab.lock"
+    path = path or cache_dir() / "lab.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
     end = time.monotonic() + timeout
     with path.open("w") as file:
-        while True:
-            try:
-                fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > end:
-                    raise LabError(f"another `blackstart lab` command has held {path} for {timeout:g} s") from None
-                time.sleep(0.1)
+        while not _locked(file, kind):
+            if time.monotonic() > end:
+                raise LabError(f"another `blackstart lab` command has held {path} for {timeout:g} s")
+            time.sleep(0.05)
         yield
+
+
+def _locked(file: TextIO, kind: int) -> bool:
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def refuse_foreign(paths: LabPaths, cgroups: Hierarchy) -> None:

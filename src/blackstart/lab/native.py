@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from blackstart.fleet.model import Fleet, Place
-from blackstart.lab import cgroups, commands, machine, network
+from blackstart.lab import cgroups, commands, doctor, machine, network
 from blackstart.lab.api import Request, ask
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.edge import edge_config
@@ -20,7 +20,7 @@ from blackstart.lab.manifests import NODE_PORT
 from blackstart.lab.parts import Parts, find_parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Processes
-from blackstart.lab.region import RegionLab
+from blackstart.lab.region import RegionLab, State
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.shell import LabError, wait_for
 from blackstart.lab.topology import EDGE, OBSERVER, Topology, topology
@@ -101,6 +101,7 @@ def load(paths: LabPaths) -> NativeLab:
 def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then."""
     lab = NativeLab(topology(regions), paths)
+    doctor.refuse(len(regions))
     parts = find_parts()
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
@@ -120,6 +121,42 @@ def down(paths: LabPaths, say: Say) -> None:
         machine.refuse_foreign(paths, hierarchy)
         machine.clean(paths, hierarchy)
     say("nothing of the lab is left but its logs")
+
+
+def kill(region: str, paths: LabPaths) -> None:
+    """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
+    with _held(region, paths) as held:
+        held.kill()
+
+
+def freeze(region: str, paths: LabPaths) -> None:
+    """Stop every process of the region where it stands. Raises LabError when it is dead."""
+    with _held(region, paths) as held:
+        held.freeze()
+
+
+def restore(region: str, paths: LabPaths, deadline: float) -> None:
+    """Bring the region back with its data, from any state; returns once its pods are Ready anew.
+
+    Raises LabError after `deadline` seconds.
+    """
+    parts = find_parts()
+    with _held(region, paths) as held:
+        held.restore(parts, deadline)
+
+
+def power_state(region: str, paths: LabPaths) -> State:
+    """`up`, `dead` or `frozen`."""
+    return load(paths).region(region).state()
+
+
+@contextmanager
+def _held(region: str, paths: LabPaths) -> Iterator[RegionLab]:
+    """The region, kept from `up`, `down` and other commands on it."""
+    with machine.lock(shared=True):
+        lab = load(paths).region(region)
+        with machine.lock(paths.member(region) / "lock"):
+            yield lab
 
 
 def _runs(lab: NativeLab) -> bool:

@@ -19,6 +19,11 @@ class LabPaths:
         return self.root / "lab.json"
 
     @property
+    def kind(self) -> Path:
+        """The record of a lab made by kind; a native one has none."""
+        return self.root / "kind.json"
+
+    @property
     def fleet(self) -> Path:
         return self.root / "fleet.yaml"
 

@@ -49,6 +49,15 @@ def start_time(pid: int) -> int | None:
     return None if state in "ZX" else int(fields[18])
 
 
+def recorded(file: Path) -> dict[str, Started]:
+    """The processes of a record, dead or alive."""
+    try:
+        found = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    return {name: Started(**fields) for name, fields in found.items()}
+
+
 class Processes:
     """The processes of one member. Their record is `pids.json` in the member's folder, their output in `logs`."""
 
@@ -80,11 +89,7 @@ class Processes:
 
     def all(self) -> dict[str, Started]:
         """Everything started so far, dead or alive."""
-        try:
-            found = json.loads((self._folder / "pids.json").read_text())
-        except FileNotFoundError:
-            return {}
-        return {name: Started(**fields) for name, fields in found.items()}
+        return recorded(self._folder / "pids.json")
 
     def forget(self) -> None:
         """Everything is dead."""

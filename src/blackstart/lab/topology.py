@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
+from blackstart.lab.shell import LabError
+
 NETWORK = "198.18.0.0/15"
 BRIDGE = "bs-mgmt"
 BRIDGE_ADDRESS = "198.18.0.1"
@@ -107,7 +109,7 @@ class Topology:
 
 
 def topology(regions: Sequence[str]) -> Topology:
-    """The lab with these regions, in the order of preference. Raises ValueError for impossible names."""
+    """The lab with these regions, in the order of preference. Raises LabError for impossible names."""
     _check(regions)
     nets = tuple(RegionNet(name, PREFIX + name, f"198.18.0.{10 + n}", n) for n, name in enumerate(regions, start=1))
     edge = Member(EDGE, PREFIX + EDGE, "198.18.0.20")
@@ -131,12 +133,12 @@ def _wire(number: int, a: Member, b: Member) -> Wire:
 
 def _check(regions: Sequence[str]) -> None:
     if not 1 <= len(regions) <= MAX_REGIONS:
-        raise ValueError(f"a lab has 1 to {MAX_REGIONS} regions, not {len(regions)}")
+        raise LabError(f"a lab has 1 to {MAX_REGIONS} regions, not {len(regions)}")
     if len(set(regions)) < len(regions):
-        raise ValueError(f"a region is named twice: {', '.join(regions)}")
+        raise LabError(f"a region is named twice: {', '.join(regions)}")
     for name in regions:
         if not _NAME.fullmatch(name) or name in _RESERVED:
-            raise ValueError(
+            raise LabError(
                 f"{name!r} cannot be a region: up to 10 small letters and digits, "
                 f"beginning with a letter, and none of {', '.join(sorted(_RESERVED))}"
             )
