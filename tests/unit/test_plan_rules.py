@@ -77,6 +77,9 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "range [1500ms] is shorter than two scrapes",
     ),
     ("BS301", {"probe": {**PROMQL, "query": "max_over_time(x[1s:1s])"}}, "make it at least 2s"),
+    ("BS302", {"probe": {"service": "frontent"}}, "service: unknown name in fleet 'test' \"frontent\""),
+    ("BS302", {"probe": {"kind": "tcp", "service": None, "link": "us-eu"}}, "link: unknown name"),
+    ("BS302", {"probe": {**PROMQL, "query": "a", "regions": ["primary", "x"]}}, "regions[1]: unknown name"),
     ("BS401", method({"type": "action", "name": "x"}), "method[0]: Chaos Toolkit refuses this: an activity requires"),
     ("BS401", {"experiment": {"description": None}}, "experiment requires a description"),
     ("BS401", {"experiment": {"method": 3}}, "Chaos Toolkit refuses this"),
@@ -86,6 +89,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS404", method(chaosk8s()), "would act on the current kube context"),
     ("BS404", method(chaosk8s(secrets=["k8s"]), secrets={"k8s": {"OTHER": "x"}}), "KUBERNETES_CONTEXT"),
     ("BS405", {"experiment": {"rollbacks": None}}, "method[0]: nothing puts this back"),
+    ("BS405", method(FOREIGN, rollbacks=[ours("undo")]), "add the opposite action under rollbacks"),
+    ("BS405", method(ours("kill", region="primary")), "add blackstart.activities.faults.undo under rollbacks"),
     ("BS406", {"experiment": {"method": []}}, "method: has no action"),
 ]
 
@@ -119,7 +124,7 @@ def test_ids_are_unique() -> None:
         method({**FOREIGN, "undo": "none"}, rollbacks=None),
         method(FOREIGN, chaosk8s(secrets=["k8s"]), secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
         method(FOREIGN, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
-        {"probe": {**PROMQL, "query": "rate(x[1m30s])"}},
+        {"probe": {**PROMQL, "query": "rate(x[1m30s])", "regions": ["primary", "eu"]}},
     ],
 )
 def test_good_content_is_left_alone(tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -201,6 +201,11 @@ class Fleet(Model):
             raise KeyError(f"no role, region or service {role!r} in fleet {self.fleet!r}; known: {', '.join(known)}")
         return name
 
+    def players(self, members: Iterable[str]) -> list[str]:
+        """Every name by which a drill can ask for one of `members`: roles first, then the members themselves."""
+        members = list(members)
+        return [*(role for role, player in self.roles.items() if player in members), *members]
+
     def links_of(self, member: str) -> dict[str, Link]:
         """The links that end at a region or place."""
         return {name: link for name, link in self.links.items() if member in link.between}

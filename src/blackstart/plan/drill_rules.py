@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
-from blackstart.fleet.model import Fleet
 from blackstart.plan.content import Content, known
 from blackstart.plan.rules import Rules
 from blackstart.schema.drill import FailbackObjective, Guard, ReadingObjective, RtoObjective
@@ -51,8 +50,8 @@ def _services(content: Content) -> Iterator[Finding]:
 def _roles(content: Content) -> Iterator[Finding]:
     if content.fleet is None:
         return
-    services = _players(content.fleet, content.fleet.services)
-    regions = _players(content.fleet, content.fleet.regions)
+    services = content.fleet.players(content.fleet.services)
+    regions = content.fleet.players(content.fleet.regions)
     for key, names, allowed, what in (
         ("services", content.drill.services, services, "service"),
         ("victims", content.drill.victims, regions, "region"),
@@ -204,12 +203,6 @@ def _probe_uses(content: Content) -> Iterator[tuple[KeyPath, str]]:
 
 def _watches_probe(guard: Guard) -> bool:
     return guard.watch not in _CLIENT_GUARDS
-
-
-def _players(fleet: Fleet, members: Iterable[str]) -> list[str]:
-    """The roles played by some of `members`, and the members themselves."""
-    members = list(members)
-    return [*(role for role, player in fleet.roles.items() if player in members), *members]
 
 
 def _repeated(items: list[object] | list[str] | list[tuple[str, ...]]) -> Iterator[int]:

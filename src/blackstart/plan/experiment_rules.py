@@ -51,7 +51,7 @@ def _roles(experiment: Experiment) -> Iterator[Finding]:
         if not activity.ours:
             continue
         for key, name, members in _named(activity, fleet):
-            allowed = [*(role for role, player in fleet.roles.items() if player in members), *members]
+            allowed = fleet.players(members)
             if name not in allowed:
                 path = (*activity.path, "provider", "arguments", key)
                 yield experiment.document.finding(path, unknown(f"{key} in fleet {fleet.fleet!r}", name, allowed))

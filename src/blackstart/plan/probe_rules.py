@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from blackstart.plan.content import Probe
 from blackstart.plan.rules import Rules
 from blackstart.schema.base import parse_duration
-from blackstart.schema.errors import Finding
+from blackstart.schema.errors import Finding, KeyPath, unknown
 
 PROBE_RULES: Rules[Probe] = Rules()
 
@@ -29,6 +29,24 @@ def _two_scrapes(probe: Probe) -> Iterator[Finding]:
         if seconds < 2 * scrape:
             message = f"range [{text}] is shorter than two scrapes: its rate would be empty"
             yield probe.document.finding(("query",), message, f"make it at least {2 * scrape:g}s")
+
+
+@PROBE_RULES.add("BS302", "error", "The fleet has a region, service, place or link for every one that a probe names.")
+def _roles(probe: Probe) -> Iterator[Finding]:
+    fleet = probe.fleet
+    if fleet is None:
+        return
+    for key, names in (
+        ("regions", fleet.players(fleet.regions)),
+        ("service", fleet.players(fleet.services)),
+        ("place", list(fleet.places)),
+        ("link", list(fleet.links)),
+    ):
+        value = getattr(probe.spec, key, None)
+        for i, name in enumerate(value if isinstance(value, list) else [value]):
+            if name is not None and name not in names:
+                path: KeyPath = (key, i) if isinstance(value, list) else (key,)
+                yield probe.document.finding(path, unknown(f"name in fleet {fleet.fleet!r}", name, names))
 
 
 def _seconds(text: str) -> float:

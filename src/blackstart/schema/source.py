@@ -1,30 +1,21 @@
-"""Reads a YAML file into plain data that remembers where every value stands.
-
-YAML guesses: `on` is true, `012` is ten, `1:30` is ninety, and the last of two
-equal keys wins. Each of these is refused here, because a drill must mean what
-its author reads.
-"""
+"""Reads content files into models, so that every error knows its file and line."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from blackstart.schema.errors import ContentError, Finding, KeyPath, Place, quote, shown
+from blackstart.schema.errors import ContentError, Finding, KeyPath, Place, shown
 from blackstart.schema.explain import explain
 from blackstart.schema.secret import Secret, is_reference
+from blackstart.schema.yamltree import build
 
 _MAX_BYTES = 1 << 20
-_MAX_VALUES = 100_000
-_TAG = "tag:yaml.org,2002:"
-_INT = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 
 
 @dataclass(frozen=True)
@@ -61,14 +52,11 @@ def read(path: Path) -> Document:
 
 def read_text(text: str, path: Path) -> Document:
     """YAML text as if it stood in the file at `path`. Raises ContentError."""
-    builder = _Builder(Place(shown(path)))
-    node = builder.compose(text)
-    if node is None:
-        raise ContentError([Finding(builder.origin, (), "the file is empty")])
-    data = builder.value(node, ())
-    if builder.findings:
-        raise ContentError(builder.findings)
-    return Document(path, data, builder.places)
+    origin = Place(shown(path))
+    built = build(text, origin)
+    if built is None:
+        raise ContentError([Finding(origin, (), "the file is empty")])
+    return Document(path, *built)
 
 
 def parse[M: BaseModel](document: Document, model: type[M]) -> M:
@@ -100,13 +88,9 @@ def override(document: Document, overrides: Mapping[str, str]) -> Document:
 def _override(document: Document, dotted: str, text: str) -> Document:
     origin = Place(f"--set {dotted}")
     path = _key_path(document.data, dotted, origin)
-    builder = _Builder(origin)
-    node = builder.compose(text)
-    value = "" if node is None else builder.value(node, path)
-    if builder.findings:
-        raise ContentError(builder.findings)
+    value, new = build(text, origin, path, lines=False) or ("", {})
     places = {p: place for p, place in document.places.items() if p[: len(path)] != path}
-    places.update(dict.fromkeys([path, *builder.places], origin))
+    places.update({**new, path: origin})
     return Document(document.file, _replaced(document.data, path, value), places)
 
 
@@ -163,123 +147,3 @@ def _at(instance: Any, path: KeyPath) -> Any:
         elif isinstance(instance, dict | list | tuple):
             instance = instance[part]  # type: ignore[index]  # the path was read off the same data
     return instance
-
-
-class _Builder:
-    """Turns a YAML node graph into plain data, noting places and everything that must not be there."""
-
-    def __init__(self, origin: Place) -> None:
-        self.origin = origin
-        self.places: dict[KeyPath, Place] = {}
-        self.findings: list[Finding] = []
-        self._values = 0
-        self._open: set[int] = set()
-
-    def compose(self, text: str) -> yaml.Node | None:
-        """The root node of a single document; None if there is nothing. Raises ContentError."""
-        try:
-            return yaml.compose(text, Loader=yaml.SafeLoader)
-        except yaml.MarkedYAMLError as error:
-            raise ContentError([Finding(self._place(error.problem_mark), (), _syntax(error))]) from None
-        except yaml.reader.ReaderError as error:
-            line = text.count("\n", 0, error.position) + 1
-            message = f"a character that YAML does not allow: {text[error.position]!r}"
-            raise ContentError([Finding(Place(self.origin.file, line), (), message)]) from None
-        except RecursionError:
-            raise ContentError([Finding(self.origin, (), "is nested too deep")]) from None
-
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        """The plain data of a node."""
-        self.places.setdefault(path, self._place(node.start_mark))
-        self._values += 1
-        if self._values > _MAX_VALUES:
-            raise ContentError([Finding(self.origin, (), f"has more than {_MAX_VALUES} values; are aliases nested?")])
-        if isinstance(node, yaml.ScalarNode):
-            return self._scalar(node, path)
-        if id(node) in self._open:
-            return self._refuse(node, path, "an alias to something that contains it")
-        self._open.add(id(node))
-        try:
-            return self._mapping(node, path) if isinstance(node, yaml.MappingNode) else self._sequence(node, path)
-        finally:
-            self._open.discard(id(node))
-
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> Any:
-        if node.tag != f"{_TAG}map":
-            return self._refuse(node, path, f"tag {node.tag} is not supported")
-        data: dict[str, Any] = {}
-        merged: dict[str, Any] = {}
-        for key_node, value_node in node.value:
-            if key_node.tag == f"{_TAG}merge":
-                value = self.value(value_node, path)
-                parts = value if isinstance(value, list) else [value]
-                for part in reversed(parts):
-                    merged.update(part if isinstance(part, dict) else {})
-                continue
-            key = self._key(key_node, path)
-            if key is None:
-                continue
-            if key in data:
-                first = self.places[(*path, key)]
-                self._refuse(key_node, (*path, key), f"duplicate key {quote(key)}; first in line {first.line}")
-                continue
-            self.places[(*path, key)] = self._place(key_node.start_mark)
-            data[key] = self.value(value_node, (*path, key))
-        return {**merged, **data}
-
-    def _key(self, node: yaml.Node, path: KeyPath) -> str | None:
-        if isinstance(node, yaml.ScalarNode) and node.tag == f"{_TAG}str":
-            return str(node.value)
-        found = node.value if isinstance(node, yaml.ScalarNode) else "not a scalar"
-        self._refuse(node, path, f"key {found} is not text; put it in quotes")
-        return None
-
-    def _sequence(self, node: yaml.Node, path: KeyPath) -> Any:
-        if node.tag != f"{_TAG}seq":
-            return self._refuse(node, path, f"tag {node.tag} is not supported")
-        return [self.value(item, (*path, i)) for i, item in enumerate(node.value)]
-
-    def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
-        text = str(node.value)
-        match node.tag.removeprefix(_TAG):
-            case "str" | "timestamp":
-                return text
-            case "null":
-                return None
-            case "bool" if text in ("true", "false"):
-                return text == "true"
-            case "bool":
-                return self._refuse(node, path, f'YAML reads {text} as a boolean; write true or false, or "{text}"')
-            case "int" if _INT.fullmatch(text) and len(text) < 20:
-                return int(text)
-            case "float" if ":" not in text and text.lstrip("+-").lower() not in (".nan", ".inf"):
-                return self._float(node, path, text)
-            case "int" | "float":
-                return self._refuse(
-                    node, path, f'YAML reads {text} as an unusual number; write it plainly, or "{text}"'
-                )
-            case _:
-                return self._refuse(node, path, f"tag {node.tag} is not supported")
-
-    def _float(self, node: yaml.Node, path: KeyPath, text: str) -> Any:
-        try:
-            return float(text)
-        except ValueError:
-            return self._refuse(node, path, f"{text} is not a number")
-
-    def _refuse(self, node: yaml.Node, path: KeyPath, message: str) -> None:
-        self.findings.append(Finding(self._place(node.start_mark), path, message))
-
-    def _place(self, mark: yaml.Mark | None) -> Place:
-        if mark is None or self.origin.file.startswith("--set "):
-            return self.origin
-        return Place(self.origin.file, mark.line + 1, mark.column + 1)
-
-
-def _syntax(error: yaml.MarkedYAMLError) -> str:
-    problem = error.problem or str(error)
-    if "'\\t'" in problem:
-        return "a tab; YAML is indented by spaces"
-    if "but found another document" in problem:
-        return "a second document (---); a file holds one"
-    return f"not valid YAML: {problem}" + (f" ({error.context})" if error.context else "")
