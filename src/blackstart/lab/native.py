@@ -74,6 +74,10 @@ class NativeLab:
         Group(self.cgroups, f"{ROOT}/{EDGE}/sys").make()
         self.edge.start(commands.envoy(parts, config))
 
+    def end_processes(self) -> None:
+        """Kill everything; namespaces, mounts and files stay."""
+        Group(self.cgroups, ROOT).kill()
+
     def wait_for_edge(self, timeout: float) -> None:
         """Until a client's request is answered by the preferred region."""
         observer = Place(netns=self.net.observer.netns)
@@ -206,7 +210,7 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
                 job.result()
         except BaseException:
             # The threads wait for processes: without these they end at once.
-            Group(lab.cgroups, ROOT).kill()
+            lab.end_processes()
             raise
     lab.wait_for_edge(30.0)
     tell("edge green")

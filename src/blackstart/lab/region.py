@@ -11,12 +11,12 @@ from typing import Literal
 
 from blackstart.fleet.model import Place
 from blackstart.lab import commands, network
-from blackstart.lab.api import Api, container_ids, node_ready, unsettled
+from blackstart.lab.api import Api, Request, ask, container_ids, node_ready, unsettled
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
 from blackstart.lab.events import Events
 from blackstart.lab.images import oci_archive
-from blackstart.lab.manifests import IMAGE, demo
+from blackstart.lab.manifests import APP, IMAGE, NODE_PORT, demo
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
@@ -194,7 +194,18 @@ class RegionLab:
             return "the API server's answer"
         if not node_ready(nodes):
             return "a Ready node"
-        return ", ".join(unsettled(deployments, pods, stale))
+        if missing := unsettled(deployments, pods, stale):
+            return ", ".join(missing)
+        serving = any(d["metadata"]["name"] == APP and d["spec"]["replicas"] for d in deployments)
+        return f"an answer from {APP}'s node port" if serving and not self._serves() else ""
+
+    def _serves(self) -> bool:
+        """Whether the node port answers; kube-proxy learns of new pods a moment after the API server."""
+        try:
+            address = (self.net.address, NODE_PORT)
+            return ask(self.api.place, address, Request("GET", "/healthz"), 1.0)[0] == 200
+        except OSError:
+            return False
 
     def _wait(self, part: str, look: Callable[[], bool | None], timeout: float) -> None:
         def alive_and() -> bool | None:

@@ -1,0 +1,67 @@
+"""The session's one lab.
+
+`lab` brings it up where the command line would (`.blackstart/lab` here), or
+finds it there. Who started a lab ends it: one that ran before the tests still
+runs after them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from blackstart.fleet.model import Fleet
+from blackstart.lab import native
+from blackstart.lab.paths import LabPaths
+
+ROOT = Path(__file__).resolve().parents[2]
+PATHS = LabPaths(ROOT / ".blackstart/lab")
+REGIONS = ("us", "eu")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.lab)
+    # Tests of the lab's own life end the session's lab: they come last.
+    items.sort(key=lambda item: "lifecycle" in item.path.name)
+
+
+class SessionLab:
+    """Starts the lab when it is first asked for, and ends it if it did."""
+
+    def __init__(self) -> None:
+        self._ours = False
+
+    def up(self) -> Fleet:
+        self._ours = self._ours or not PATHS.fleet.exists()
+        return native.up(REGIONS, PATHS, print)
+
+    def down(self) -> None:
+        if self._ours:
+            native.down(PATHS, print)
+        elif PATHS.fleet.exists():
+            pytest.skip(f"a lab that these tests did not start runs in {PATHS.root}")
+
+
+@pytest.fixture(scope="session")
+def session_lab() -> Iterator[SessionLab]:
+    lab = SessionLab()
+    yield lab
+    if lab._ours:
+        lab.down()
+
+
+@pytest.fixture(scope="session")
+def lab(session_lab: SessionLab) -> Fleet:
+    """The fleet of a lab that runs, two regions, everything Ready."""
+    return session_lab.up()
+
+
+@pytest.fixture
+def paths(lab: Fleet) -> LabPaths:
+    """The lab's folder."""
+    return PATHS
