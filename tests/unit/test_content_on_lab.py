@@ -1,0 +1,34 @@
+"""Every shipped drill is a plan on the fleets that the lab writes, as they are read back from their files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from blackstart.lab import kindfiles
+from blackstart.lab.fleetfile import fleet_document, write_fleet
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.topology import topology
+from blackstart.plan.resolve import make_plan
+from blackstart.schema.content import content_dir
+
+
+@pytest.mark.parametrize("drill", sorted(content_dir("drills").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("regions", [("us", "eu"), ("us", "eu", "as")], ids="-".join)
+def test_on_the_native_lab(regions: tuple[str, ...], drill: Path, tmp_path: Path) -> None:
+    uids = {name: f"uid-{name}" for name in regions}
+    write_fleet(fleet_document(topology(regions), LabPaths(tmp_path), uids), tmp_path / "fleet.yaml")
+    plan = make_plan(drill, tmp_path / "fleet.yaml")
+    assert plan.notes == ()
+    assert plan.services == {"frontend": "user-service"}
+    assert set(plan.victims) | set(plan.survivors) == set(regions)
+
+
+@pytest.mark.parametrize("drill", sorted(content_dir("drills").glob("*.yaml")), ids=lambda file: file.stem)
+def test_on_the_kind_lab(drill: Path, tmp_path: Path) -> None:
+    addresses = {name: f"172.18.0.{n}" for n, name in enumerate(("us", "eu", "edge", "observer"), start=2)}
+    uids = {"us": "uid-us", "eu": "uid-eu"}
+    document = kindfiles.fleet_document(["us", "eu"], addresses, uids, LabPaths(tmp_path))
+    write_fleet(document, tmp_path / "fleet.yaml")
+    assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
