@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from drillkit import batch
+from runkit import batch
 from test_writer import a_stream
 
 from blackstart.evidence.records import GuardTrip, Reading, Reason, Stream
@@ -20,7 +20,7 @@ GUARD = Guard(watch="survivors", success=0.5, sustained=5.0, blind=5.0)
 
 
 def guards(*what: Guard) -> Guards:
-    return Guards(what or [GUARD], STREAMS, ["eu"], now=0.0)
+    return Guards(what or [GUARD], STREAMS, ["eu"], ["us"], now=0.0)
 
 
 def feed(watching: Guards, name: str, good: list[bool]) -> GuardTrip | None:
@@ -75,7 +75,7 @@ def test_silence_later_trips() -> None:
 
 
 def test_samples_from_before_the_watch_do_not_count() -> None:
-    watching = Guards([GUARD], STREAMS, ["eu"], now=100.0)
+    watching = Guards([GUARD], STREAMS, ["eu"], ["us"], now=100.0)
     watching.see_samples(batch("eu", [90.0], None), 101.0)
     watching.see_samples(batch("eu", [100.0], "eu"), 101.0)
     assert watching.tripped(104.0) is None
@@ -119,3 +119,11 @@ def test_a_reading_that_nobody_guards_is_ignored() -> None:
     watching = guards(PROBE)
     watching.see_reading(Reading(probe="other", value=99.0), 1.0)
     assert watching.tripped(1.0) is None
+
+
+def test_what_a_probe_says_of_a_victim_is_not_watched() -> None:
+    watching = guards(PROBE)
+    for now in (1.0, 2.0, 3.0, 4.0, 5.0, 6.0):
+        watching.see_reading(Reading(probe="lag", key="us", value=99.0), now)
+        watching.see_reading(Reading(probe="lag", key="eu", value=1.0), now)
+    assert watching.tripped(6.0) is None

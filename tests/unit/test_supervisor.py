@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from drillkit import World, drill, parts
+from runkit import World, drill, parts
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.records import (

@@ -43,12 +43,18 @@ def trip(track: Track, guard: Guard, key: str, now: float) -> GuardTrip | None:
 
 
 class Guards:
-    """All guards of a drill, watching from `now` on."""
+    """All guards of a drill, watching from `now` on. What a probe says of a victim is not watched."""
 
     def __init__(
-        self, guards: Iterable[Guard], streams: Iterable[Stream], survivors: Iterable[str], now: float
+        self,
+        guards: Iterable[Guard],
+        streams: Iterable[Stream],
+        survivors: Iterable[str],
+        victims: Iterable[str],
+        now: float,
     ) -> None:
         self._start = now
+        self._victims = set(victims)
         self._guards = list(guards)
         self._streams = {stream.name: stream for stream in streams}
         self._survivors = set(survivors)
@@ -67,7 +73,7 @@ class Guards:
     def see_reading(self, reading: Reading, now: float) -> None:
         """Take in one reading. Every series of a probe is watched from its first sight on."""
         for guard, tracks in zip(self._guards, self._tracks, strict=True):
-            if guard.watch != reading.probe:
+            if guard.watch != reading.probe or reading.key in self._victims:
                 continue
             key = f"{reading.probe}/{reading.key}" if reading.key else reading.probe
             tracks[key] = look_at_reading(tracks.get(key, Track(now)), guard, reading, now)

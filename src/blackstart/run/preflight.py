@@ -189,7 +189,7 @@ def _nothing_outstanding(store: Store) -> str:
     left = [f"{e.undo.run}: {e.undo.kind} {e.undo.target} ({e.state.value})" for e in found.outstanding]
     left += [f"damaged record {path}" for path in found.damaged]
     if left:
-        raise Wrong(f"an earlier drill left {'; '.join(left)}; run `blackstart recover --all`")
+        raise Wrong(f"an earlier drill left {'; '.join(left)}; run `blackstart recover`")
     return "nothing outstanding"
 
 
@@ -198,15 +198,13 @@ def _no_labels(cluster: Cluster, namespaces: list[str]) -> str:
         found = [d for namespace in namespaces for d in kube.deployments(namespace) if RUN_LABEL in d.labels]
     if found:
         names = ", ".join(f"{d.namespace}/{d.name} (run {d.labels[RUN_LABEL]})" for d in found)
-        raise Wrong(f"cluster {cluster.context!r}: a drill still holds {names}; run `blackstart recover --all`")
+        raise Wrong(f"cluster {cluster.context!r}: a drill still holds {names}; run `blackstart recover`")
     return f"no drill's label in {', '.join(namespaces)}"
 
 
 def _no_tables(place: Place) -> str:
     if found := nft.tables(place):
-        raise Wrong(
-            f"a drill left the nft tables {', '.join(found)} in {place.netns}; run `blackstart recover --all`"
-        )
+        raise Wrong(f"a drill left the nft tables {', '.join(found)} in {place.netns}; run `blackstart recover`")
     return "no cut"
 
 

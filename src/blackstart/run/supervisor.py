@@ -182,7 +182,10 @@ class Supervisor:
 
     async def _inject(self) -> None:
         self._log(PhaseStart(phase=Phase.INJECT))
-        self._guards = Guards(self._drill.guards, self.watch.streams.values(), self._plan.survivors, time.monotonic())
+        plan = self._plan
+        self._guards = Guards(
+            plan.drill.guards, self.watch.streams.values(), plan.survivors, plan.victims, time.monotonic()
+        )
         # Nothing is broken before everything known so far is on the disk.
         if not await self._recorder.flush(10.0):
             self._stop.ask("interrupted", "the evidence could not be put on the disk; nothing was injected")

@@ -106,11 +106,9 @@ class World:
         self, streams: Mapping[str, tuple[Stream, Entry]], emit: Callable[[Samples], None]
     ) -> AsyncIterator[None]:
         """A client that never misses a beat."""
-        task = asyncio.create_task(self._sample([stream for stream, _ in streams.values()], emit))
-        try:
-            yield
-        finally:
-            task.cancel()
+        tasks = [asyncio.create_task(self._sample([stream for stream, _ in streams.values()], emit))]
+        yield
+        tasks[0].cancel()
 
     async def _sample(self, streams: list[Stream], emit: Callable[[Samples], None]) -> None:
         due = {stream.name: time.monotonic() for stream in streams}

@@ -1,0 +1,132 @@
+"""`blackstart run`: run a drill: break, measure, put back, report."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from blackstart.fleet.load import LAB_FLEET
+from blackstart.schema.errors import BlackstartError
+
+if TYPE_CHECKING:
+    from blackstart.plan.resolve import Plan
+    from blackstart.run.conduct import Display
+    from blackstart.run.supervisor import Outcome, Supervisor
+    from blackstart.schema.result import Result
+
+CRASHED, INTERRUPTED, UNSAFE = 1, 13, 14
+
+
+@click.command("run")
+@click.argument("drill")
+@click.option(
+    "--fleet",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=LAB_FLEET,
+    envvar="BLACKSTART_FLEET",
+    show_default=True,
+    show_envvar=True,
+    help="The fleet to run on.",
+)
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the drill: phases.hold=20s.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("reports"),
+    show_default=True,
+    help="Where the folder of this run goes.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print result.json on stdout, and log lines on stderr.")
+def command(drill: str, fleet: Path, settings: tuple[str, ...], out: Path, as_json: bool) -> int:
+    """Run a drill: break, measure, put back, report.
+
+    DRILL is a name or a file of drills/*.yaml. Ctrl-C undoes, settles and
+    reports. Exit code: 0 pass, 10 an objective missed, 12 inconclusive or
+    invalid, 13 aborted and restored, 14 not everything put back, 15 blocked,
+    1 this tool failed, 2 wrong usage or files.
+    """
+    from blackstart.plan.resolve import make_plan
+    from blackstart.run.conduct import conduct
+    from blackstart.run.header import new_run_id
+
+    plan = make_plan(drill, fleet, _settings(settings))
+    for note in plan.notes:
+        click.echo(str(note), err=True)
+    now = datetime.now(UTC)
+    run_id = new_run_id(plan.drill.drill, now)
+    folder = _folder(out / run_id)
+    log = sys.stderr if as_json else sys.stdout
+    return asyncio.run(
+        conduct(
+            plan,
+            run_id,
+            folder,
+            ["blackstart", *sys.argv[1:]],
+            now,
+            lambda supervisor: _display(plan, supervisor, log),
+            lambda outcome: _finish(outcome, folder, as_json),
+        )
+    )
+
+
+def exit_code(outcome: Outcome, result: Result | None) -> int:
+    """The worst of what is known: not put back, a crash, evidence cut short, the result's own."""
+    if outcome.outstanding or (result and result.exit_code == UNSAFE):
+        return UNSAFE
+    if outcome.crash or result is None:
+        return CRASHED
+    return INTERRUPTED if outcome.broken else result.exit_code
+
+
+def _finish(outcome: Outcome, folder: Path, as_json: bool) -> int:
+    """Judge, write the reports, tell, and say with what code to exit."""
+    from blackstart.cli.resultview import show
+    from blackstart.run.publish import judge_folder, publish
+
+    result = None
+    try:
+        result, lines = judge_folder(folder)
+        publish(folder, result, lines)
+    except BlackstartError as error:
+        click.echo(f"Error: {error}", err=True)
+    if outcome.crash:
+        click.echo(f"blackstart crashed during the run; the faults were undone:\n{outcome.crash}", err=True)
+    if result and as_json:
+        click.echo(result.model_dump_json(indent=2))
+    elif result:
+        show(result, folder, sys.stdout)
+    return exit_code(outcome, result)
+
+
+def _display(plan: Plan, supervisor: Supervisor, out: TextIO) -> Display:
+    from blackstart.run.display import OnTerminal, Plain
+    from blackstart.run.outlook import Outlook
+
+    if not out.isatty() or os.environ.get("TERM") == "dumb":
+        return Plain(supervisor.watch, out)
+    outlook = Outlook(plan.drill, plan.services, supervisor.watch.streams)
+    return OnTerminal(supervisor.watch, outlook, out)
+
+
+def _folder(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise BlackstartError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from error
+    return folder
+
+
+def _settings(settings: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (key and equals):
+            raise click.BadParameter(f"{setting!r} is not KEY=VALUE, such as phases.hold=20s", param_hint="--set")
+        found[key] = value
+    return found

@@ -1,0 +1,69 @@
+"""A run on a real fleet: the supervisor with its real parts, shielded from signals until the report is written."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from blackstart.evidence.records import Body
+from blackstart.evidence.undo import Store
+from blackstart.plan.resolve import Plan
+from blackstart.probes import read
+from blackstart.run.census import censuses
+from blackstart.run.header import make_header
+from blackstart.run.measuring import sample_from
+from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
+from blackstart.run.stop import on_signals
+from blackstart.run.streams import client_streams
+from blackstart.run.supervisor import Outcome, Parts, Supervisor
+
+Display = AbstractContextManager[Callable[[float, Body], None]]
+
+
+async def conduct[R](
+    plan: Plan,
+    run_id: str,
+    folder: Path,
+    command: Sequence[str],
+    now: datetime,
+    display: Callable[[Supervisor], Display],
+    finish: Callable[[Outcome], R],
+) -> R:
+    """Run a plan with its evidence in `folder`, which must exist; what `finish` makes of the outcome.
+
+    `finish` runs while signals are still held off, so that a third Ctrl-C
+    does not cost the report. Raises EvidenceError when `folder` cannot be
+    written to; nothing was injected then.
+    """
+    streams = client_streams(plan.drill.client, plan.fleet, plan.services)
+    header = make_header(plan, run_id, [stream for stream, _ in streams.values()], command, now)
+    supervisor = Supervisor(plan, header, streams, folder, real_parts(plan, run_id, folder))
+    with on_signals(supervisor.signalled):
+        with display(supervisor) as listener:
+            supervisor.listen(listener)
+            outcome = await supervisor.run()
+        return finish(outcome)
+
+
+def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
+    """What a run on a fleet is made of."""
+    store = Store()
+    return Parts(
+        sample=sample_from(plan.fleet.places),
+        read=read,
+        preflight=preflight_looks(plan, folder),
+        slate=slate_looks(plan.fleet, store),
+        census=censuses(plan.fleet, plan.services),
+        injector=[sys.executable, "-m", "blackstart.run.child"],
+        job=_job(plan, run_id),
+        recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
+        outstanding=lambda: outstanding(store, run_id),
+    )
+
+
+def _job(plan: Plan, run_id: str) -> dict[str, Any]:
+    return {"experiment": plan.experiment, "run": run_id, "fleet": str(plan.fleet.source)}
