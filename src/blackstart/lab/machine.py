@@ -73,13 +73,16 @@ def _locked(file: TextIO, kind: int) -> bool:
 
 
 def refuse_foreign(paths: LabPaths, cgroups: Hierarchy) -> None:
-    """Raises LabError, naming its folder, when another state folder's lab runs here."""
+    """Raises LabError, naming its folder, when another state folder's lab runs here; cleans up one that died."""
     owner = network.bridge_owner()
-    if owner not in (None, str(paths.root)) and Group(cgroups, ROOT).pids():
+    if owner in (None, str(paths.root)):
+        return
+    if Group(cgroups, ROOT).pids():
         raise LabError(
             f"a lab runs on this machine already; its state is in {owner}: "
             f"`blackstart lab down --state {owner}` ends it"
         )
+    clean(LabPaths(Path(owner)), cgroups)
 
 
 def borrow(paths: LabPaths, spec: Spec) -> Spec:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -166,44 +165,48 @@ def _one_builder(cache: Path) -> Iterator[None]:
 
 def _build_one(tool: Tool, target: Path) -> Iterator[tuple[int, float, bool]]:
     """Yields (packages compiled, seconds, whether done)."""
-    go = find_go() or "go"
     scratch = Path(tempfile.mkdtemp(dir=target.parents[1], prefix=".build-"))
-    argv = [go, "build", "-v", *tool.flags(), "-o", str(scratch / tool.name), tool.package]
+    argv = [find_go() or "go", "build", "-v", *tool.flags(), "-o", str(scratch / tool.name), tool.package]
     began = time.monotonic()
-    # Python runs `finally` for a signal that raises; go's own children go with its session.
-    process = subprocess.Popen(
+    packages = 0
+    try:
+        for packages in _compile(argv, tool.folder):
+            yield packages, time.monotonic() - began, False
+        shutil.rmtree(target.parent, ignore_errors=True)
+        os.rename(scratch, target.parent)
+        yield packages, time.monotonic() - began, True
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _compile(argv: list[str], folder: Path) -> Iterator[int]:
+    """Yields how many packages are compiled, a few times a second. Raises LabError."""
+    with subprocess.Popen(
         argv,
-        cwd=tool.folder,
+        cwd=folder,
         env={**os.environ, **_ENVIRONMENT},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    lines: deque[str] = deque(maxlen=20)
-    count = [0]
+    ) as process:
+        output: list[str] = []
+        reader = Thread(target=output.extend, args=[process.stderr], daemon=True)
+        reader.start()
+        try:
+            while process.poll() is None:
+                yield _packages(output)
+                time.sleep(0.2)
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # its own children too
+            reader.join()
+    if process.returncode:
+        raise LabError(f"`{' '.join(argv)}` in {folder} failed:\n{''.join(output[-20:])}")
+    yield _packages(output)
 
-    def read() -> None:
-        assert process.stderr is not None  # noqa: S101 - it is a pipe
-        for line in process.stderr:
-            lines.append(line)
-            count[0] += not line.startswith("go: ")
 
-    reader = Thread(target=read, daemon=True)
-    reader.start()
-    try:
-        while process.poll() is None:
-            yield count[0], time.monotonic() - began, False
-            time.sleep(0.2)
-        reader.join()
-        if process.returncode:
-            raise LabError(f"`{' '.join(argv)}` in {tool.folder} failed:\n{''.join(lines)}")
-        shutil.rmtree(target.parent, ignore_errors=True)
-        os.rename(scratch, target.parent)
-        yield count[0], time.monotonic() - began, True
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        shutil.rmtree(scratch, ignore_errors=True)
+def _packages(output: list[str]) -> int:
+    """Go prints a line for each package; what it says of itself begins with its name."""
+    return sum(not line.startswith("go: ") for line in output)
