@@ -11,6 +11,7 @@ long a time-out takes.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 import threading
@@ -60,7 +61,8 @@ class Track:
     """The last attempt that got through."""
     took: float = 0.0
     """Seconds until its answer."""
-    error: str = "no answer"
+    error: str = ""
+    """What the first attempt after that one met; empty while it only has no answer."""
     waiting: deque[float] = field(default_factory=deque)
     """Attempts after that one; failed or still without an answer makes no difference."""
 
@@ -71,9 +73,13 @@ class Track:
     def answered(self, at: float, took: float) -> None:
         """The attempt of `at` got through: whatever was lost before it was not the fault."""
         if at >= self.good:
-            self.good, self.took = at, took
+            self.good, self.took, self.error = at, took, ""
         while self.waiting and self.waiting[0] <= self.good:
             self.waiting.popleft()
+
+    def failed(self, error: BaseException) -> None:
+        """An attempt met an error."""
+        self.error = self.error or _reason(error)
 
     def silent(self, now: float) -> float:
         """Seconds since the first attempt of those that did not get through; 0 while none."""
@@ -98,13 +104,13 @@ class ControlProbe:
 
     def __init__(self, fleet: Fleet, paths: Sequence[ControlPath]) -> None:
         self._watches = [_Watch(path, fleet.places[path.place]) for path in paths]
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="control-probe", daemon=True)
         self._watching: Future[None] | None = None
 
     def __enter__(self) -> ControlProbe:
         if not self._watches:
             raise ControlError("no control path: nothing could prove that the fault bites")
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="control-probe", daemon=True)
         self._thread.start()
         try:
             self._submit(self._open()).result()
@@ -165,10 +171,9 @@ class ControlProbe:
             watch.close()
 
     def _close(self) -> None:
-        if self._thread.is_alive():
-            self._submit(self._stop()).result()
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
+        self._submit(self._stop()).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
         self._loop.close()
 
 
@@ -188,7 +193,7 @@ def effect(paths: dict[str, Sequence[Track]], apply_started: float | None) -> Ef
 
 
 def _told(name: str, tracks: Sequence[Track], cut: Interval, t0: Interval) -> str:
-    ways = ", ".join(f"{track.name}: {track.error}" for track in tracks)
+    ways = ", ".join(f"{track.name}: {track.error or 'no answer'}" for track in tracks)
     first, last = (1000 * (t - t0.earliest) for t in (cut.earliest, cut.latest))
     return f"{name} cut {first:.0f} to {last:.0f} ms after T0's earliest moment ({ways})"
 
@@ -240,7 +245,7 @@ class _Watch:
                 await self._ask_once()
                 self._established.answered(at, time.monotonic() - at)
             except (OSError, ValueError, EOFError) as error:
-                self._established.error = _reason(error)
+                self._established.failed(error)
                 self.close()
             await asyncio.sleep(max(0.0, at + INTERVAL - time.monotonic()))
 
@@ -264,7 +269,7 @@ class _Watch:
             async with asyncio.timeout(self._patience):
                 await self._connect_once()
         except OSError as error:
-            self._fresh.error = _reason(error)
+            self._fresh.failed(error)
 
     async def _connect_once(self) -> None:
         at = time.monotonic()
@@ -314,4 +319,5 @@ def _reason(error: BaseException) -> str:
         return "no answer"
     if isinstance(error, EOFError):
         return "closed"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+    # Not strerror: asyncio writes its own words there.
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
