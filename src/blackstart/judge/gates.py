@@ -204,4 +204,5 @@ def _check_line(check: Check) -> str:
 
 
 def _objective_line(objective: ObjectiveResult) -> str:
-    return f"{objective.service}: {objective.detail} (objective: {objective.kind} {objective.objective})"
+    name = {"rto": "RTO", "failback": "fail-back", "reading": "probe"}.get(objective.kind, objective.kind)
+    return f"{objective.service}: {objective.detail} (objective: {name} {objective.objective})"

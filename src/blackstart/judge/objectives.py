@@ -155,7 +155,7 @@ def _reading(case: Case, service: str, objective: ReadingObjective) -> Objective
     return ObjectiveResult(
         service=service,
         kind="reading",
-        objective=f"{objective.probe} {objective.bound} ({objective.during})",
+        objective=f"{objective.probe} {objective.bound} during {objective.during}",
         measured=worst,
         resolution=None,
         met=met,

@@ -22,7 +22,7 @@ def sentence(case: Case, verdict: Verdict, reasons: Sequence[str], objectives: S
     if verdict is Verdict.PASS:
         return _passed(case, objectives)
     first = reasons[0].rstrip(".") if reasons else "no reason recorded"
-    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    more = f"; {len(reasons) - 1} more below" if len(reasons) > 1 else ""
     return f"{_opening(case, verdict)}: {first}{more}."
 
 
