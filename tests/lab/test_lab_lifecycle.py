@@ -106,6 +106,16 @@ def test_a_lab_whose_region_and_edge_died_is_completed_by_up(before: Snapshot, p
     assert differences(before, snapshot()) == {}
 
 
+def test_a_folder_with_other_files_is_left_alone(before: Snapshot, paths: LabPaths) -> None:
+    (paths.root / "us").mkdir(parents=True)
+    (paths.root / "us/thesis.txt").touch()
+    with pytest.raises(LabError, match="not a lab's folder"):
+        native.up(["us"], paths, print)
+    native.down(paths, print)
+    assert (paths.root / "us/thesis.txt").exists()
+    assert differences(before, snapshot()) == {}
+
+
 def _kill_up(paths: LabPaths, after: float, with_signal: signal.Signals) -> None:
     """`after` seconds: the first second or so is Python's."""
     process = subprocess.Popen(

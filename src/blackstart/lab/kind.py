@@ -54,6 +54,7 @@ def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
     need_docker()
     app, kind = binaries(KIND[:1])["app"], _kind()
     with machine.lock():
+        machine.refuse_used(paths)
         write(_record(paths), json.dumps({"regions": list(regions)}))
         image = paths.root / "user-service.tar"
         oci_archive(IMAGE, app, image, ["/app"])

@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TextIO
 
@@ -19,8 +19,10 @@ from blackstart.lab.commands import BOUND, EMPTY
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import cache_dir
+from blackstart.lab.topology import EDGE
 
 _NETNS = Path("/run/netns")
+_LOGS = "logs"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ def read_spec(paths: LabPaths) -> Spec | None:
 
 
 @contextmanager
-def lock(path: Path | None = None, *, shared: bool = False, timeout: float = 60.0) -> Iterator[None]:
+def lock(path: Path | None = None, *, shared: bool = False, timeout: float = 120.0) -> Iterator[None]:
     """Hold the machine's lab: `up` and `down` alone, commands on a region together; or another file.
 
     Raises LabError when another command holds it for longer than `timeout` seconds.
@@ -85,14 +87,28 @@ def refuse_foreign(paths: LabPaths, cgroups: Hierarchy) -> None:
     clean(LabPaths(Path(owner)), cgroups)
 
 
-def borrow(paths: LabPaths, spec: Spec) -> Spec:
-    """Make the folders that nodes mount over; those that were missing are recorded before they are made."""
+def refuse_used(paths: LabPaths) -> None:
+    """Raises LabError when the state folder holds files that no lab put there: it is emptied later."""
+    if paths.spec.exists() or paths.kind.exists() or not paths.root.exists():
+        return
+    for entry in paths.root.iterdir():
+        logs_only = entry.is_dir() and {part.name for part in entry.iterdir()} <= {_LOGS}
+        if not logs_only and entry != paths.events:
+            raise LabError(f"{paths.root} is not a lab's folder, {entry.name} is in it; --state names another")
+
+
+def borrow(paths: LabPaths, regions: Sequence[str]) -> Spec:
+    """Empty the state folder, and make the folders that nodes mount over.
+
+    Those that were missing are recorded before they are made.
+    """
+    refuse_used(paths)
+    shutil.rmtree(paths.root, ignore_errors=True)
+    paths.root.mkdir(parents=True)
     folders = [Path(p) for p in (*EMPTY, *BOUND.values())]
-    missing = tuple(str(p) for p in folders if not p.exists())
-    spec = replace(spec, made=missing)
-    paths.root.mkdir(parents=True, exist_ok=True, mode=0o755)
+    spec = Spec(tuple(regions), made=tuple(str(p) for p in folders if not p.exists()))
     spec.write(paths)
-    for folder in map(Path, missing):
+    for folder in map(Path, spec.made):
         if folder != _NETNS:  # `ip netns` makes that one
             folder.mkdir(parents=True, exist_ok=True)
     return spec
@@ -105,10 +121,10 @@ def clean(paths: LabPaths, cgroups: Hierarchy) -> None:
     network.remove()
     _unmount_below(paths.root)
     group.remove()
-    spec = read_spec(paths)
-    for folder in spec.made if spec else ():
-        _give_back(Path(folder))
-    _wipe(paths)
+    if spec := read_spec(paths):
+        for folder in spec.made:
+            _give_back(Path(folder))
+        _wipe(paths, spec)
 
 
 def _give_back(folder: Path) -> None:
@@ -131,15 +147,12 @@ def _mounts() -> list[str]:
     return [line.split()[1].encode().decode("unicode_escape") for line in lines]
 
 
-def _wipe(paths: LabPaths) -> None:
+def _wipe(paths: LabPaths, spec: Spec) -> None:
     """Remove the state, except what explains it afterwards: logs and events."""
-    if not paths.root.is_dir():
-        return
-    for entry in paths.root.iterdir():
-        if entry.is_dir():
-            for part in entry.iterdir():
-                if part.name == "logs":
-                    continue
+    for name in (*spec.regions, EDGE):
+        folder = paths.member(name)
+        for part in folder.iterdir() if folder.is_dir() else ():
+            if part.name != _LOGS:
                 shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
-        elif entry != paths.events:
-            entry.unlink()
+    paths.fleet.unlink(missing_ok=True)
+    paths.spec.unlink()

@@ -193,7 +193,7 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def tell(what: str) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
-    spec = machine.borrow(lab.paths, machine.Spec(tuple(r.name for r in lab.net.regions)))
+    spec = machine.borrow(lab.paths, [region.name for region in lab.net.regions])
     network.claim_bridge(str(lab.paths.root))
     network.create(lab.net)
     tell("namespaces and links")
