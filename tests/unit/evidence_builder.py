@@ -205,8 +205,14 @@ class Scene:
         return found
 
     def _facts(self) -> list[tuple[float, Body]]:
+        proofs = {
+            FaultState.CONFIRMED: "10.0.1.2:30080, 10.0.1.2:6443: open connection silent, fresh one times out",
+            FaultState.CONFIRMED_REVERTED: "both paths answer; 3 of 3 pods ready, in new containers",
+        }
+
         def fault(state: FaultState, t0: Interval | None = None) -> FaultEvent:
-            return FaultEvent(fault="f1", kind="kill", target=self.home, state=state, t0=t0)
+            detail = proofs.get(state, "")
+            return FaultEvent(fault="f1", kind="kill", target=self.home, state=state, t0=t0, detail=detail)
 
         t0 = Interval(earliest=START + self.t0[0], latest=START + self.t0[1])
         found: list[tuple[float, Body]] = [

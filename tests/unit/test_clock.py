@@ -108,6 +108,15 @@ def test_both_regions_must_serve_again_where_both_did_before() -> None:
     assert found.failback.measured == pytest.approx(2.0, abs=0.11)
 
 
+def test_a_stray_answer_in_the_baseline_need_not_come_back() -> None:
+    def stray(name: str, t: float) -> Answer | None:
+        return (0.004, True, "eu", None) if name == FRESH and t == 5.0 else None
+
+    found = clock(Scene(answer=stray, back=UNDONE + 1))
+    assert found.failback is not None
+    assert found.failback.measured == pytest.approx(1.004)
+
+
 def test_a_service_that_never_recovers_has_a_lower_bound() -> None:
     found = clock(Scene(outage=60))
     assert found.recovered is not None

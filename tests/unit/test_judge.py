@@ -56,7 +56,10 @@ def test_a_drill_that_proves_everything_passes() -> None:
     assert result.verdict is Verdict.PASS
     assert result.exit_code == 0
     assert result.reasons == []
-    assert result.sentence == "With us gone, user-service recovered for good within 1.2 s; everything was put back."
+    assert (
+        result.sentence
+        == "With region us out of service, user-service recovered for good within 1.2 s; everything was put back."
+    )
     assert [o.met for o in result.objectives] == [True] * 5
     assert result.score is not None
     assert result.score.grade == "A"
@@ -265,6 +268,13 @@ def test_a_conflict_is_unsafe() -> None:
 def test_a_failed_undo_that_worked_later_is_no_failed_injection() -> None:
     failed = FaultEvent(fault="f1", kind="kill", target="us", state=FaultState.FAILED, detail="containerd: timeout")
     assert judge(adding(Scene(), (34.5, failed))).verdict is Verdict.PASS
+
+
+def test_an_action_that_failed_half_way_must_be_put_back() -> None:
+    states = (FaultState.ARMED, FaultState.FAILED)
+    events = [(T0, FaultEvent(fault="f2", kind="scale", target="eu", state=state)) for state in states]
+    assert judge(adding(Scene(), *events)).verdict is Verdict.UNSAFE
+    assert judge(adding(Scene(), events[1])).verdict is Verdict.INVALID
 
 
 def test_a_crash_with_the_fault_in_place_is_unsafe() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,9 @@ from blackstart.evidence.history import History, Sample, Track, Window
 from blackstart.evidence.records import FaultState, Interval, Phase
 from blackstart.fleet.model import Fleet
 from blackstart.schema.drill import Drill
+
+STRAY = 0.1
+"""A region with less than this share of the answers served by chance, a retry for example."""
 
 _ORDER = list(Phase)
 
@@ -65,8 +69,8 @@ class Case:
         return sample.ok and sample.latency <= (float("inf") if slow is None else slow)
 
     def home(self, track: Track) -> dict[str, float]:
-        """Who served a stream in the baseline: region -> share of the good answers, 0 to 1."""
+        """Who served a stream in the baseline, but for strays: region -> share of the good answers, 0 to 1."""
         baseline = self.history.phases.get(Phase.BASELINE)
         good = [s for s in track.within(baseline) if self.good(s)] if baseline else []
-        regions = [s.region for s in good if s.region is not None]
-        return {region: regions.count(region) / len(good) for region in sorted(set(regions))}
+        counts = Counter(sample.region for sample in good)
+        return {r: count / len(good) for r, count in counts.items() if r is not None and count >= STRAY * len(good)}

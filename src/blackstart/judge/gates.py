@@ -147,7 +147,8 @@ def objective_unknown(f: Findings) -> Iterator[str]:
 
 def _not_reverted(fault: FaultLife) -> str | None:
     states = {event.body.state for event in fault.events}
-    if states <= {FaultState.ARMED, FaultState.FAILED} and FaultState.FAILED in states:
+    if states == {FaultState.FAILED}:
+        # Refused before it was armed: nothing can have changed.
         return None
     last = fault.events[-1].body
     if last.state is FaultState.CONFIRMED_REVERTED:

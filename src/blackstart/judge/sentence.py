@@ -38,7 +38,8 @@ def _passed(case: Case, objectives: Sequence[ObjectiveResult]) -> str:
     services, lost = " and ".join(case.services), ", ".join(case.history.header.victims)
     slowest = max((o.measured for o in objectives if o.kind == "rto" and o.measured is not None), default=None)
     how = "kept every objective" if slowest is None else _recovered(slowest)
-    return f"{f'With {lost} gone, ' if lost else ''}{services} {how}; everything was put back."
+    where = f"With region {lost} out of service, " if lost else ""
+    return f"{where}{services} {how}; everything was put back."
 
 
 def _recovered(seconds: float) -> str:
