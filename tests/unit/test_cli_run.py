@@ -115,6 +115,17 @@ def test_a_display_that_breaks_does_not_end_in_green(world: World, monkeypatch: 
     assert run(world) == 1
 
 
+def test_a_terminal_that_went_away_does_not_change_the_exit_code(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("blackstart.cli.resultview.show", gone)
+    assert run(world) == 0
+    assert {path.name for path in folder(world).iterdir()} >= FILES
+
+
 @pytest.mark.parametrize("setting", ["phases.hold", "=20s"])
 def test_a_setting_that_is_none(world: World, setting: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(world, "--set", setting) == 2

@@ -124,7 +124,7 @@ def test_a_child_that_dies_is_recovered(world: World) -> None:
 
 
 def test_a_child_that_hangs_in_the_method_is_killed_with_its_children_and_recovered(world: World) -> None:
-    outcome, lines = run(world, parts(world, "hangs"), phases=a_phases(inject=1.0))
+    outcome, lines = run(world, parts(world, "hangs"), phases=a_phases(inject=1.0, undo=0.5))
     assert "not done within 1 s" in notes(lines)
     assert outcome.outstanding == []
     assert not runs((world.folder / "grandchild").read_text())

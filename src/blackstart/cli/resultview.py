@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import shutil
 from pathlib import Path
 from typing import TextIO
 
@@ -22,8 +24,16 @@ _MARKS = {True: ("met", "green"), False: ("MISSED", "bold red"), None: ("unknown
 
 
 def show(result: Result, folder: Path, out: TextIO) -> None:
-    """Print a result; in colour on a terminal, as wide as it needs to be elsewhere."""
-    console = Console(file=out, width=None if out.isatty() else 160, highlight=False, emoji=False)
+    """Print a result; in colour on a terminal, as wide as it needs to be elsewhere. Raises OSError."""
+    # Rendered first: rich would end the process when nobody reads.
+    text = io.StringIO()
+    width = shutil.get_terminal_size().columns if out.isatty() else 160
+    _print(result, folder, Console(file=text, force_terminal=out.isatty(), width=width, highlight=False, emoji=False))
+    out.write(text.getvalue())
+    out.flush()
+
+
+def _print(result: Result, folder: Path, console: Console) -> None:
     if result.objectives:
         console.print(objectives_table(result.objectives))
     console.print(

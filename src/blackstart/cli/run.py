@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 from datetime import UTC, datetime
@@ -95,13 +96,22 @@ def _finish(outcome: Outcome, folder: Path, as_json: bool) -> int:
         publish(folder, result, lines)
     except BlackstartError as error:
         click.echo(f"Error: {error}", err=True)
-    if outcome.crash:
-        click.echo(f"blackstart crashed during the run; the faults were undone:\n{outcome.crash}", err=True)
-    if result and as_json:
-        click.echo(result.model_dump_json(indent=2))
-    elif result:
-        show(result, folder, sys.stdout)
+    try:
+        if outcome.crash:
+            click.echo(f"blackstart crashed during the run; the faults were undone:\n{outcome.crash}", err=True)
+        if result and as_json:
+            click.echo(result.model_dump_json(indent=2))
+        elif result:
+            show(result, folder, sys.stdout)
+    except OSError:
+        _nobody_reads()
     return exit_code(outcome, result)
+
+
+def _nobody_reads() -> None:
+    """The terminal or pipe is gone, the report is written: what is still buffered must not change the exit code."""
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _display(plan: Plan, supervisor: Supervisor, out: TextIO) -> Display:

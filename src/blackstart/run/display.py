@@ -103,7 +103,8 @@ class Plain:
     """Timestamped lines."""
 
     def __init__(self, watch: Watch, out: TextIO) -> None:
-        self._watch, self._out, self._told = watch, out, 0.0
+        self._watch, self._out = watch, out
+        self._told: float | None = None
 
     def __enter__(self) -> Plain:
         return self
@@ -115,6 +116,8 @@ class Plain:
         """Tell of one record."""
         if said := say(body):
             self._line(said.text if said.level in ("info", "good") else f"{said.level}: {said.text}")
+        elif self._told is None:
+            self._told = now
         elif now - self._told >= _TRAFFIC_EVERY:
             self._told = now
             self._line(f"traffic {traffic_line(self._watch, now)}")

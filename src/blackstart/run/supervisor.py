@@ -201,8 +201,7 @@ class Supervisor:
         if self._stop or child is None:
             return
         if not child.held.is_set() and not child.ended.is_set():
-            self._note("error", f"the method was not done within {self._drill.phases.inject:g} s; it is killed")
-            await child.kill()
+            self._note("error", f"the method was not done within {self._drill.phases.inject:g} s")
         elif child.ended.is_set():
             self._note("error", f"the injector ended before the hold: {child.ending()}")
         elif child.failures:
@@ -267,6 +266,8 @@ class Supervisor:
             if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
                 return
             await self._wait(_TICK)
+        if not self._stop:
+            self._note("error", f"the services are not as before {drill.phases.failback:g} s after the undo")
 
     async def _settle(self) -> None:
         self._log(PhaseStart(phase=Phase.SETTLE))
