@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import stat
 import time
@@ -121,6 +123,14 @@ def test_a_frozen_region_can_die(lab: Fleet, paths: LabPaths) -> None:
     assert native.power_state("us", paths) == "dead"
     native.restore("us", paths, 110.0)
     assert not _ids(paths, "us") & before
+
+
+def test_a_region_that_lost_a_part_is_restored(lab: Fleet, paths: LabPaths) -> None:
+    us = native.load(paths).region("us")
+    os.kill(us.processes.all()["etcd"].pid, signal.SIGKILL)
+    assert native.power_state("us", paths) == "dead"
+    native.restore("us", paths, 110.0)
+    assert native.power_state("us", paths) == "up"
 
 
 def test_every_control_path_answers(lab: Fleet) -> None:

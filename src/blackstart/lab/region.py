@@ -113,6 +113,7 @@ class RegionLab:
         stale: frozenset[str] = frozenset()
         if self.state() != "up":
             self.group.kill()
+            self.processes.forget()
             self._sweep()
             self._start_control_plane(parts)
             self._wait_for_api(deadline)
