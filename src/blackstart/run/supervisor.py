@@ -7,7 +7,6 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 import time
 import traceback
@@ -33,12 +32,12 @@ from blackstart.evidence.records import (
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
-from blackstart.probes.threads import in_thread
 from blackstart.run.census import Capacity, Census, completeness, take
 from blackstart.run.guards import Guards
 from blackstart.run.log import Listener, Log
 from blackstart.run.looks import Look, run_looks
 from blackstart.run.measuring import Read, Sample, probing
+from blackstart.run.putback import PutBack
 from blackstart.run.recorder import Recorder
 from blackstart.run.stop import Stop, first_of
 from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
@@ -112,6 +111,7 @@ class Supervisor:
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
         self._crash: str | None = None
+        self._put_back = PutBack(parts.recover, parts.outstanding, folder, self._log, self._drill.phases.undo)
         self._log.listen(self._see)
 
     def listen(self, listener: Listener) -> None:
@@ -216,42 +216,8 @@ class Supervisor:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
         self._guards = None
         self._log(PhaseStart(phase=Phase.UNDO))
-        if self._injector is not None and not self._injector.ended.is_set():
-            self._injector.ask_undo()
-            await first_of(self._drill.phases.undo, self._injector.ended)
-            if not self._injector.ended.is_set():
-                self._note("error", f"the injector did not undo within {self._drill.phases.undo:g} s; it is killed")
-                await self._injector.kill()
-            elif self._injector.code:
-                self._note("error", f"the injector failed: {self._injector.ending()}")
-        left = await self._look_outstanding()
-        if left:
-            self._note("warning", f"not put back by the injector: {', '.join(left)}; recovering")
-            left = await self._recover()
-        self._outstanding = left
-        self._log(Outstanding(faults=left))
-
-    async def _recover(self) -> list[str]:
-        """Have the outstanding faults put back by a process of its own, so that a hang there ends at a deadline."""
-        deadline = self._drill.phases.undo
-        try:
-            worker = await Worker.start(self._parts.recover, self._folder / "recover.log", self._log)
-        except OSError as error:
-            self._note("error", f"`blackstart recover` could not be started: {error}")
-        else:
-            await first_of(deadline, worker.ended)
-            if not worker.ended.is_set():
-                self._note("error", f"`blackstart recover` did not end within {deadline:g} s; it is killed")
-                await worker.kill()
-            elif worker.code:
-                self._note("error", f"`blackstart recover`: {worker.ending()}")
-        return await self._look_outstanding()
-
-    async def _look_outstanding(self) -> list[str]:
-        try:
-            return await asyncio.wait_for(in_thread(self._parts.outstanding), LOOK_DEADLINE)
-        except Exception as error:  # noqa: BLE001 - what cannot be read counts as not put back
-            return [f"unknown: the undo store cannot be read: {error}"]
+        self._outstanding = await self._put_back.undo(self._injector)
+        self._log(Outstanding(faults=self._outstanding))
 
     async def _failback(self) -> None:
         if self._stop:
@@ -278,7 +244,7 @@ class Supervisor:
             self._log(check)
         if self._outstanding:
             # A guardian or a person may have been at work since.
-            self._outstanding = await self._look_outstanding()
+            self._outstanding = await self._put_back.left()
             self._log(Outstanding(faults=self._outstanding))
 
     # -- ends
@@ -303,7 +269,7 @@ class Supervisor:
         if self._injector is not None and self._outstanding is None:
             # It failed before its undo was done.
             await self._injector.kill()
-            self._outstanding = await self._recover()
+            self._outstanding = await self._put_back.recover()
             self._log(Outstanding(faults=self._outstanding))
         return End(how="aborted", detail=f"the supervisor failed: {type(error).__name__}: {error}")
 

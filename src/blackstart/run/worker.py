@@ -19,8 +19,10 @@ from pydantic import ValidationError
 
 from blackstart.evidence.events import EVENTS_FD, HELD
 from blackstart.evidence.records import BODY, Activity, Body, FaultEvent, FaultState, Note
+from blackstart.run.stop import first_of
 
 _LINE_LIMIT = 1 << 20
+_KILLED = 5.0
 _LAST_WORDS = 5
 """Lines of its output that are quoted when it failed."""
 
@@ -84,9 +86,9 @@ class Worker:
                 self._process.stdin.close()
 
     async def kill(self) -> None:
-        """End it and everything it started, now."""
+        """End it and everything it started, now; a process that the kernel does not let go is not waited for."""
         kill_session(self._process.pid)
-        await self.ended.wait()
+        await first_of(_KILLED, self.ended)
 
     def ending(self) -> str:
         """How it ended, with the last lines that it printed."""
