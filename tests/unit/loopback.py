@@ -14,7 +14,7 @@ from typing import Any
 from blackstart.fleet.model import Fleet
 
 Answer = Callable[[str], bytes | None]
-"""The raw answer to a request, by its head; None: never."""
+"""The raw answer to a request, by its head. None: never; empty: the connection is closed instead."""
 
 
 def http(body: object, status: str = "200 OK", headers: str = "") -> bytes:
@@ -115,7 +115,7 @@ class Server:
                 if (answer := self.answer(head.decode())) is None:
                     await asyncio.sleep(60)
                 await self._loop.sock_sendall(conn, answer or b"")
-                if self.close:
+                if self.close or not answer:
                     return
 
 

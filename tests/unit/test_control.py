@@ -79,7 +79,7 @@ def test_a_killed_server_is_dated_to_about_the_interval() -> None:
         found = probe.wait_effective(5, apply_started=before)
     assert before <= found.t0.earliest <= after + 0.05
     assert found.t0.latest >= before
-    assert found.t0.latest - found.t0.earliest < 0.25, "a busy machine is late, but far from any time-out"
+    assert found.t0.latest - found.t0.earliest < 0.4, "a busy machine is late, but far from any time-out"
     assert "refused" in found.detail
 
 

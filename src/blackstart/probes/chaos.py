@@ -76,7 +76,7 @@ async def _look(spec: Spec, environment: dict[str, str]) -> Value:
     if "error" in outcome:
         raise NoData(Reason.REFUSED, str(outcome["error"]))
     if spec.tolerance is not None:
-        return Value(float(outcome["tolerated"]), age=0.0, detail=str(outcome["output"]))
+        return Value(float(outcome["tolerated"]), age=0.0)
     if spec.field is not None:
         return Value(field(outcome["output"], spec.field), age=0.0)
     return Value(number(outcome["output"], "the output"), age=0.0)

@@ -46,7 +46,8 @@ class Spec(ProbeSpec):
 
 def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
     """One look for each URL."""
-    return {key: _look(spec, url, _place(scope, place)) for key, (url, place) in _urls(spec, scope).items()}
+    urls = {key: (url, _place(scope, place)) for key, (url, place) in _urls(spec, scope).items()}
+    return {key: _look(spec, url, place) for key, (url, place) in urls.items()}
 
 
 def _urls(spec: Spec, scope: Scope) -> dict[str, tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import ssl
+from contextlib import closing
 from typing import Any, Literal, Self
 
 import urllib3
@@ -95,8 +96,8 @@ def get_object(cluster: Cluster, path: str, deadline: float) -> Any:
     try:
         with _client(cluster) as api:
             # RESTResponse.read() would take the body whole, however long it is.
-            response = api.call_api(*_request(api, path), _request_timeout=deadline).response
-            return _document(path, response.status, response.read(_MAX_BODY + 1))
+            with closing(api.call_api(*_request(api, path), _request_timeout=deadline).response) as response:
+                return _document(path, response.status, response.read(_MAX_BODY + 1))
     except (config.ConfigException, urllib3.exceptions.LocationValueError) as error:
         raise NoData(Reason.MALFORMED, f"{cluster.kubeconfig}: {error}") from error
     except (client.ApiException, urllib3.exceptions.SSLError, ssl.SSLError) as error:

@@ -201,12 +201,13 @@ class _Hook:
         self._body = b""
 
     def __call__(self, response: requests.Response, *_: Any, **__: Any) -> requests.Response:
-        self.status, self._body = response.status_code, self._read(response)
+        self.status = response.status_code
+        with response:
+            self._body = self._read(response)
         whole = requests.Response()
         whole.status_code, whole.headers, whole.url = response.status_code, response.headers, response.url
         whole.headers.pop("Content-Encoding", None)
         whole.raw = BytesIO(self._body)
-        response.close()
         return whole
 
     def _read(self, response: requests.Response) -> bytes:
