@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from blackstart.lab.api import container_ids, node_ready, object_path, unsettled
+from blackstart.lab.echo import checksum, request
 from blackstart.lab.manifests import demo
 from blackstart.lab.pki import Authority
 from blackstart.lab.processes import Started, recorded, start_time
@@ -115,3 +116,9 @@ def test_a_failed_command_is_told_whole() -> None:
 def test_every_wait_ends() -> None:
     with pytest.raises(LabError, match=r"the end: not after 0.05 s; see the log"):
         wait_for("the end", lambda: None, 0.05, every=0.01, hint="see the log")
+
+
+def test_echo_requests_are_well_formed() -> None:
+    packet = request(0x1234, 7)
+    assert packet == bytes([8, 0, 0xE5, 0xC4, 0x12, 0x34, 0, 7])
+    assert checksum(packet) == 0

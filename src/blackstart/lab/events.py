@@ -15,8 +15,8 @@ class Events:
     path: Path
     region: str
 
-    def write(self, event: str, step: str) -> None:
-        """Record that `step` of `event` is over now."""
-        line = {"t": time.monotonic(), "event": event, "step": step, "region": self.region}
+    def write(self, event: str, step: str, at: float | None = None) -> None:
+        """Record that `step` of `event` is over now, or was `at`."""
+        line = {"t": time.monotonic() if at is None else at, "event": event, "step": step, "region": self.region}
         with self.path.open("a") as file:
             file.write(json.dumps(line) + "\n")

@@ -14,6 +14,7 @@ from blackstart.lab import commands, network
 from blackstart.lab.api import Api, Request, ask, container_ids, node_ready, unsettled
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
+from blackstart.lab.echo import Echo
 from blackstart.lab.events import Events
 from blackstart.lab.images import oci_archive
 from blackstart.lab.manifests import APP, IMAGE, NODE_PORT, demo
@@ -92,8 +93,13 @@ class RegionLab:
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
         self.events.write("kill", "silencing")
-        silence(self.net)
+        with Echo(self.net.address) as echo:
+            silence(self.net)
         self.events.write("kill", "silenced")
+        if echo.bounds is not None:
+            answered, unanswered = echo.bounds
+            self.events.write("kill", "last-answer", answered)
+            self.events.write("kill", "first-silence", unanswered)
         self.group.kill()
         self.processes.forget()
         self.events.write("kill", "killed")
