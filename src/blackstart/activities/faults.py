@@ -5,7 +5,7 @@ the undo store before it is changed; `undo` puts everything of the run back,
 and so does `blackstart recover`.
 """
 
-from __future__ import annotations
+# Not `from __future__ import annotations`: `chaos discover` reads the types of arguments.
 
 from typing import Any
 

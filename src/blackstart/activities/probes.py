@@ -1,6 +1,6 @@
 """Probes for the hypothesis of an experiment. One look each, no retries; the measuring is done elsewhere."""
 
-from __future__ import annotations
+# Not `from __future__ import annotations`: `chaos discover` reads the types of arguments.
 
 import os
 

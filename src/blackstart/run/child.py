@@ -49,7 +49,8 @@ class Job(Model):
 
 def main(stdin: IO[bytes] | None = None) -> int:
     """Read the job from stdin, do it, and return the exit code."""
-    lines = stdin or sys.stdin.buffer
+    # Unbuffered: at exit Python may not wait for the lock of a buffer that a thread still reads from.
+    lines = stdin or open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - it lasts as long as the process
     try:
         job = Job.model_validate_json(lines.readline())
     except ValidationError as error:

@@ -26,6 +26,7 @@ _HOLD = {
 }
 _REPEAT = 1.0
 _LOOKS = 20
+_DETAIL = 2000
 
 Section = Literal["steady-state", "method", "holding", "rollbacks"]
 _current: list[Conductor] = []
@@ -165,6 +166,7 @@ class _Handler(RunEventHandler):  # type: ignore[misc]  # Chaos Toolkit has no t
 
 
 def _why(run: dict[str, Any]) -> str:
-    lines = [line for line in "".join(run.get("exception") or []).splitlines() if line.strip()]
-    text = lines[-1].strip() if lines else "interrupted"
-    return text.removeprefix("chaoslib.exceptions.ActivityFailed: ")
+    """The message of the activity's exception, on one line."""
+    text = "".join(run.get("exception") or ["interrupted"])
+    message = text.rpartition("chaoslib.exceptions.ActivityFailed: ")[2]
+    return " ".join(message.split())[:_DETAIL]

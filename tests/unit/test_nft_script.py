@@ -1,0 +1,128 @@
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blackstart.fleet import nft
+from blackstart.fleet.model import Fleet, LinkEnd, Place
+
+WAN = LinkEnd(place="us", interface="to-eu")
+EDGE = LinkEnd(place="us", interface="to-edge")
+BY_SOURCE = LinkEnd(place="us", sources=["10.0.0.1", "10.1.0.0/16"])
+
+
+def test_a_name_that_nft_takes() -> None:
+    assert nft.table_name("run.1-a/sever-1") == "bs_fault_run_1_a_sever_1"
+
+
+def test_both_interfaces_of_a_place_go_into_one_table() -> None:
+    assert nft.cut_script("bs_fault_x", [WAN, EDGE], 10) == (
+        "table inet bs_fault_x {\n}\n"
+        "delete table inet bs_fault_x\n"
+        "table inet bs_fault_x {\n"
+        "  set cut_interfaces {\n    type ifname\n    flags timeout\n  }\n"
+        "  chain drop_in {\n"
+        "    type filter hook prerouting priority -400; policy accept;\n"
+        "    iifname @cut_interfaces counter drop\n"
+        "  }\n"
+        "}\n"
+        'add element inet bs_fault_x cut_interfaces { "to-eu" timeout 10000ms, "to-edge" timeout 10000ms }\n'
+    )
+
+
+def test_sources_are_addresses_or_networks() -> None:
+    script = nft.cut_script("bs_fault_x", [BY_SOURCE], 1)
+    assert "flags interval,timeout" in script
+    assert "ip saddr @cut_sources counter drop" in script
+    assert "{ 10.0.0.1 timeout 1000ms, 10.1.0.0/16 timeout 1000ms }" in script
+
+
+def test_renewing_deletes_first() -> None:
+    """An add before the delete would revive a cut that has healed."""
+    lines = nft.renew_script("bs_fault_x", [WAN], 10).splitlines()
+    assert lines == [
+        'delete element inet bs_fault_x cut_interfaces { "to-eu" }',
+        'add element inet bs_fault_x cut_interfaces { "to-eu" timeout 10000ms }',
+    ]
+
+
+def test_healing_does_not_mind_that_nothing_is_there() -> None:
+    assert nft.heal_script("bs_fault_x") == "table inet bs_fault_x {\n}\ndelete table inet bs_fault_x\n"
+
+
+@pytest.mark.parametrize("ends", [[WAN], [BY_SOURCE], [WAN, EDGE, BY_SOURCE]])
+def test_nft_itself_takes_the_scripts(ends: list[LinkEnd]) -> None:
+    """In a namespace of its own that ends with the process; skipped where users may not make one."""
+    scripts = [
+        nft.cut_script("bs_fault_x", ends, 60),
+        nft.cut_script("bs_fault_x", ends, 60),
+        nft.renew_script("bs_fault_x", ends, 60),
+        nft.heal_script("bs_fault_x"),
+        nft.heal_script("bs_fault_x"),
+    ]
+    shell = "PATH=$PATH:/usr/sbin\n" + "".join(f"nft -f - <<'END'\n{script}END\n" for script in scripts)
+    argv = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", shell]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        pytest.skip("no unshare here")
+    if "unshare" in done.stderr or "not found" in done.stderr or "not permitted" in done.stderr:
+        pytest.skip(done.stderr.strip())
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def _fleet(netns: Path | None) -> Any:
+    return type("F", (), {"places": {"us": Place(netns=netns)}})()
+
+
+def _link(*ends: LinkEnd) -> Any:
+    return type("L", (), {"ends": ends})()
+
+
+def _answer(monkeypatch: pytest.MonkeyPatch, code: int, stdout: str = "", stderr: str = "") -> list[list[str]]:
+    calls: list[list[str]] = []
+
+    def run(argv: list[str], **_: object) -> Any:
+        calls.append(argv)
+        return subprocess.CompletedProcess(argv, code, stdout, stderr)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    return calls
+
+
+def test_it_runs_inside_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = _answer(monkeypatch, 0)
+    fleet: Fleet = _fleet(tmp_path)
+    nft.cut(fleet, [_link(WAN), _link(EDGE)], "f", 1)
+    assert calls == [["nsenter", f"--net={tmp_path}", "nft", "-f", "-"]]
+
+
+@pytest.mark.parametrize("words", ["No such file or directory", "element does not exist"])
+def test_a_late_runner_learns_that_the_cut_has_expired(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
+    _answer(monkeypatch, 1, stderr=f"-:1:1-9: Error: {words}")
+    with pytest.raises(nft.Expired, match="expired at us"):
+        nft.renew(_fleet(None), [_link(WAN)], "f", 1)
+
+
+def test_what_nft_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answer(monkeypatch, 1, stderr="Operation not permitted")
+    with pytest.raises(nft.NftError, match="exit 1: Operation not permitted"):
+        nft.heal(_fleet(None), [_link(WAN)], "f")
+
+
+def test_a_namespace_that_is_gone_took_its_drops_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    calls = _answer(monkeypatch, 1)
+    nft.heal(_fleet(tmp_path / "gone"), [_link(WAN)], "f")
+    assert calls == []
+
+
+@pytest.mark.parametrize(("elements", "cut"), [({"elem": [{"elem": {"val": "to-eu"}}]}, True), ({}, False)])
+def test_an_expired_cut_is_no_cut(monkeypatch: pytest.MonkeyPatch, elements: dict[str, Any], cut: bool) -> None:
+    listed: list[Any] = [{"table": {"name": "bs_fault_f"}}, {"set": {"name": "cut_interfaces", **elements}}]
+    _answer(monkeypatch, 0, json.dumps({"nftables": listed}))
+    assert nft.is_cut(Place(), "f") is cut
+    assert nft.tables(Place()) == ["bs_fault_f"]
+    assert nft.is_cut(Place(), "another") is False
