@@ -57,7 +57,7 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
         "prometheus": {
             "url": f"http://{region.address}:9090",
             "place": "operator",
-            "labels": {"region": region.name, "replica": f"{region.name}-0"},
+            "labels": {"region": region.name},
         },
         "power": {command: _power(command, region.name, paths) for command in ("kill", "restore", "state")}
         | {"deadline": "120s"},

@@ -126,7 +126,7 @@ def _region(region: str, address: str, uid: str, paths: LabPaths) -> Node:
         "prometheus": {
             "url": f"http://{address}:9090",
             "place": "operator",
-            "labels": {"region": region, "replica": f"{region}-0"},
+            "labels": {"region": region},
         },
         "power": {**power, "deadline": "120s"},
     }
