@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 import yaml
 from kubeapi import NAMESPACE, UID, KubeApi
 from loopback import Server, http
@@ -16,6 +17,7 @@ from blackstart.evidence.undo import Store
 from blackstart.faults.inject import Context
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
+from blackstart.probes import control
 
 RUN = "run-1"
 APP = "user-service"
@@ -59,7 +61,13 @@ class Bench:
 @contextmanager
 def bench(folder: Path, *, replicas: int = 3, uid: str = UID) -> Iterator[Bench]:
     """A bench whose service falls silent at zero replicas and answers above."""
-    with Server(lambda head: http({"region": "us"})) as service, KubeApi(address=service.address) as api:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        Server(lambda head: http({"region": "us"})) as service,
+        KubeApi(address=service.address) as api,
+    ):
+        # On 127.0.0.1 silence is known sooner.
+        patch.setattr(control, "_PATIENCE", 0.1)
         api.add(APP, replicas)
         api.on_scale = lambda count: switch(service, bool(count))
         file = folder / "fleet.yaml"
@@ -82,7 +90,7 @@ def _fleet(folder: Path, api: KubeApi, service: Server, uid: str) -> dict[str, o
         "kill": ["sh", "-c", f"echo dead > {folder}/power"],
         "restore": ["sh", "-c", f"echo up > {folder}/power"],
         "state": ["sh", "-c", f"cat {folder}/power || echo up"],
-        "deadline": "5s",
+        "deadline": "2s",
     }
     return {
         "fleet": "fake",

@@ -51,7 +51,7 @@ def test_ready_pods_of_before_do_not_count(here: Bench) -> None:
     inject(FAULT, here.fleet, ARGS, here.context())
     for pod in here.api.pods.values():
         pod["status"]["podIP"] = "127.0.0.2"
-    with pytest.raises(FaultError, match=f"not within 5 s: production/{APP}: 0 of 3 pods are back"):
+    with pytest.raises(FaultError, match=f"not within 2 s: production/{APP}: 0 of 3 pods are back"):
         _restore(here)
     assert here.states()[-1] is FaultState.REVERTED
 

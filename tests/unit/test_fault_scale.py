@@ -229,6 +229,22 @@ def test_a_fault_that_someone_undid_during_the_hold_is_told(here: Bench) -> None
     assert "gone before the undo began" in here.said()
 
 
+def test_a_cluster_that_cannot_be_asked_is_not_a_fault_that_is_gone(here: Bench) -> None:
+    inject(FAULT, here.fleet, ARGS, here.context())
+    here.api.fail = lambda method, path: (503, "dying")
+    still_there(here.store.read(RUN).outstanding, here.fleet, here.context())
+    assert here.states() == WENT_WELL
+    assert "not looked at before the undo" in here.said()
+
+
+def test_what_nobody_foresaw_does_not_stop_the_others(here: Bench) -> None:
+    inject(FAULT, here.fleet, ARGS, here.context())
+    (entry,) = here.store.read(RUN).outstanding
+    odd = entry.model_copy(update={"undo": entry.undo.model_copy(update={"fault": "scale-2", "data": {"x": 1}})})
+    assert restore_all([odd, entry], here.fleet, here.context()) == ["scale-2"]
+    assert here.replicas == 3
+
+
 def test_a_fleet_with_other_clusters_is_refused(here: Bench) -> None:
     inject(FAULT, here.fleet, ARGS, here.context())
     text = here.fleet_file.read_text()

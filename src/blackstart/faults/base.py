@@ -55,8 +55,8 @@ class Fault(Protocol):
     def apply(self, fleet: Fleet, undo: Undo) -> None:
         """Make the change; `undo` is on disk by now. Raises FaultError."""
 
-    def confirm(self, fleet: Fleet, undo: Undo) -> str:
-        """What shows, besides the control paths, that the change is there. Raises FaultError when it is not."""
+    def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
+        """What shows, besides the control paths, that the change is there, by `within` seconds. Raises FaultError."""
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Put back what `undo` says, applied or not; raises Conflict when someone else changed it since."""

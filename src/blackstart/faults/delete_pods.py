@@ -12,7 +12,6 @@ from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.base import Model
 
-_CONFIRM = 20.0
 _CONFIRM_REVERTED = 90.0
 
 
@@ -74,7 +73,7 @@ class DeletePods:
             for pod in _Before.model_validate(undo.before).pods:
                 kube.delete_pod(data.namespace, pod.name, pod.uid)
 
-    def confirm(self, fleet: Fleet, undo: Undo) -> str:
+    def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """None of the captured pods is left."""
         data, gone = _Data.model_validate(undo.data), _uids(undo)
 
@@ -85,7 +84,7 @@ class DeletePods:
                 raise NotYet(f"still there: {', '.join(left)}")
             return f"{len(gone)} pods deleted"
 
-        return wait_for(f"delete-pods {undo.target}", _CONFIRM, look)
+        return wait_for(f"delete-pods {undo.target}", within, look)
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Nothing to write: the Deployment makes new pods."""

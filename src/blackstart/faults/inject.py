@@ -131,10 +131,13 @@ def _prove(
 ) -> None:
     try:
         if probe is None:
-            detail, t0 = fault.confirm(fleet, undo), Interval(earliest=earliest, latest=time.monotonic())
+            detail, t0 = (
+                fault.confirm(fleet, undo, BITES_WITHIN),
+                Interval(earliest=earliest, latest=time.monotonic()),
+            )
         else:
             effect = probe.wait_effective(BITES_WITHIN, earliest)
-            detail, t0 = f"{effect.detail}; {fault.confirm(fleet, undo)}", effect.t0
+            detail, t0 = f"{effect.detail}; {fault.confirm(fleet, undo, BITES_WITHIN)}", effect.t0
     except BlackstartError as error:
         context.tell(undo, FaultState.INEFFECTIVE, str(error))
         raise Ineffective(f"{undo.kind} {undo.target}: {error}") from error
@@ -159,9 +162,15 @@ def still_there(entries: Iterable[Entry], fleet: Fleet, context: Context) -> Non
     for entry in entries:
         if entry.state is FaultState.CONFIRMED:
             try:
-                fault_of(entry.undo.kind).confirm(fleet, entry.undo)
+                fault_of(entry.undo.kind).confirm(fleet, entry.undo, within=0)
             except BlackstartError as error:
-                context.tell(entry.undo, FaultState.INEFFECTIVE, f"gone before the undo began: {error}")
+                if isinstance(error, FleetError) or isinstance(error.__cause__, FleetError):
+                    # Another fault of the run may be the reason; not seeing is not seeing that it is gone.
+                    context.emit(
+                        Note(level="warning", text=f"{entry.undo.id}: not looked at before the undo: {error}")
+                    )
+                else:
+                    context.tell(entry.undo, FaultState.INEFFECTIVE, f"gone before the undo began: {error}")
 
 
 def restore(entry: Entry, fleet: Fleet, context: Context) -> FaultState:
@@ -198,12 +207,17 @@ def restore_all(entries: Iterable[Entry], fleet: Fleet, context: Context) -> lis
     for entry in entries:
         try:
             state = restore(entry, fleet, context)
-        except BlackstartError as error:
-            context.emit(Note(level="error", text=f"{entry.undo.id} is not put back: {error}"))
+        except Exception as error:  # noqa: BLE001 - nothing that goes wrong with one may keep the others broken
+            context.emit(Note(level="error", text=f"{entry.undo.id} is not put back: {told(error)}"))
             left.append(entry.undo.fault)
         else:
             left += [entry.undo.fault] if state is FaultState.CONFLICT else []
     return left
+
+
+def told(error: Exception) -> str:
+    """What an error says; one that was not foreseen says its kind, too."""
+    return str(error) if isinstance(error, BlackstartError) else f"{type(error).__name__}: {error}"
 
 
 def _revert(fault: Fault, fleet: Fleet, undo: Undo) -> None:

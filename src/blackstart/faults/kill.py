@@ -52,7 +52,7 @@ class Kill:
         """Kill it."""
         power.kill(_power(fleet, _Data.model_validate(undo.data).region))
 
-    def confirm(self, fleet: Fleet, undo: Undo) -> str:
+    def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """The power command says that it is dead."""
         found = power.state(_power(fleet, _Data.model_validate(undo.data).region))
         if found != "dead":

@@ -21,7 +21,6 @@ from blackstart.schema.base import Model
 LABEL = "blackstart.dev/run"
 ANNOTATION = "blackstart.dev/undo"
 
-_CONFIRM = 20.0
 _CONFIRM_REVERTED = 90.0
 _ATTEMPTS = 5
 
@@ -89,7 +88,7 @@ class Scale:
         with open_kube(fleet, data.region) as kube:
             _change(kube, data, change)
 
-    def confirm(self, fleet: Fleet, undo: Undo) -> str:
+    def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """The controller has brought the number of pods to what was asked."""
         data = _Data.model_validate(undo.data)
 
@@ -102,7 +101,7 @@ class Scale:
                 raise NotYet(f"{found.existing} pods, not {data.replicas}")
             return f"{found.existing} pods"
 
-        return wait_for(f"scale {undo.target}", _CONFIRM, look)
+        return wait_for(f"scale {undo.target}", within, look)
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """One patch: the old count, and label and record away; only while the fault's own value stands."""

@@ -50,7 +50,7 @@ class Sever:
         """Cut each link at both ends."""
         nft.cut(fleet, _links(fleet, undo.data), undo.id, _Data.model_validate(undo.data).expires)
 
-    def confirm(self, fleet: Fleet, undo: Undo) -> str:
+    def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """Every end drops, and has not expired."""
         places = _places(fleet, undo)
         if open_ends := [name for name, place in places.items() if not nft.is_cut(place, undo.id)]:

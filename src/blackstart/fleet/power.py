@@ -40,9 +40,8 @@ def run(command: list[str], deadline: float) -> str:
     # Files, not pipes: what the command starts may keep a pipe open long after the command has ended.
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         try:
-            process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True
-            )
+            # A group of its own, but the caller's session: whoever ends that session ends this, too.
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, process_group=0)
         except OSError as error:
             raise PowerError(f"cannot run {command}: {error.strerror}; correct `power` in fleet.yaml") from error
         try:

@@ -9,10 +9,9 @@ from pathlib import Path
 from blackstart.evidence.events import Emit
 from blackstart.evidence.records import FaultState
 from blackstart.evidence.undo import Entry, Store
-from blackstart.faults.inject import Context, restore
+from blackstart.faults.inject import Context, restore, told
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
-from blackstart.schema.errors import BlackstartError
 
 Say = Callable[[str], None]
 
@@ -52,8 +51,8 @@ class Recovery:
         context = Context(entry.undo.run, self.store, self.emit)
         try:
             state = restore(entry, self._fleet_of(entry), context)
-        except BlackstartError as error:
-            self.say(f"{_name(entry)}: NOT put back: {error}")
+        except Exception as error:  # noqa: BLE001 - nothing that goes wrong with one may keep the others broken
+            self.say(f"{_name(entry)}: NOT put back: {told(error)}")
             return False
         if state is FaultState.CONFLICT:
             latest = self.store.read(entry.undo.run).latest[entry.undo.id]
