@@ -40,6 +40,8 @@ FLEET = [
     fleet.Service,
     fleet.Entry,
     fleet.Workload,
+    fleet.Control,
+    fleet.Guardian,
 ]
 SECTIONS: dict[str, Any] = {
     **{model.__name__: model for model in [*DRILL, *FLEET]},

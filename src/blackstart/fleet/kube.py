@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any
 
 from blackstart.fleet.errors import FleetError
+from blackstart.fleet.incluster import InCluster
 from blackstart.fleet.model import Cluster
+from blackstart.fleet.objects import Object, Ref
 
 TIMEOUT = (2, 5)
 """Seconds to connect and to read; a black-holed API server costs no more."""
@@ -104,6 +106,8 @@ class Kube:
 
     def verify_identity(self) -> None:
         """Raise WrongCluster unless the UID of kube-system is the pinned one."""
+        if isinstance(self._cluster, InCluster):
+            return
         found = str(
             self._call("get", "namespace kube-system", self._core.read_namespace, "kube-system")["metadata"]["uid"]
         )
@@ -157,9 +161,42 @@ class Kube:
         targets = [(item["metadata"]["name"], item["spec"]["scaleTargetRef"]) for item in found["items"]]
         return [name for name, ref in targets if (ref["kind"], ref["name"]) == ("Deployment", deployment)]
 
-    def can(self, verb: str, resource: str, namespace: str, *, group: str = "") -> bool:
+    def get(self, ref: Ref) -> Object:
+        """Read one object."""
+        return self._request("get", str(ref), "GET", ref.path)
+
+    def find(self, ref: Ref) -> Object | None:
+        """Read one object; None when it is not there."""
+        try:
+            return self.get(ref)
+        except KubeError as error:
+            if error.status != 404:
+                raise
+            return None
+
+    def select(self, resource: str, namespace: str, selector: str) -> list[Object]:
+        """The objects of a resource (`v1/pods`) in a namespace that a label selector selects."""
+        what, path = f"{resource} in {namespace}", Ref(resource, namespace, "").collection
+        items: list[Object] = self._request("list", what, "GET", path, query={"labelSelector": selector})["items"]
+        return items
+
+    def create(self, ref: Ref, manifest: Object) -> Object:
+        """Create an object; HTTP 409 when there is one of its name."""
+        return self._request("create", str(ref), "POST", ref.collection, manifest)
+
+    def patch(self, ref: Ref, patch: Object) -> Object:
+        """Merge-patch one object; with metadata.resourceVersion in the patch a change in between is a 409."""
+        return self._request("patch", str(ref), "PATCH", ref.path, patch)
+
+    def delete(self, ref: Ref, uid: str = "", version: str = "") -> None:
+        """Delete an object, only with this UID and resourceVersion where they are given (else HTTP 409)."""
+        named = {"uid": uid, "resourceVersion": version}
+        body = {"preconditions": {key: value for key, value in named.items() if value}}
+        self._request("delete", str(ref), "DELETE", ref.path, body)
+
+    def can(self, verb: str, resource: str, namespace: str, *, group: str = "", name: str = "") -> bool:
         """Whether this user may do it (`kubectl auth can-i`); group is `apps` for Deployments, empty for pods."""
-        attributes = {"verb": verb, "resource": resource, "namespace": namespace, "group": group}
+        attributes = {"verb": verb, "resource": resource, "namespace": namespace, "group": group, "name": name}
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
@@ -169,6 +206,30 @@ class Kube:
         what = f"permission to {verb} {resource} in {namespace}"
         found = self._call("review", what, api.create_self_subject_access_review, review)
         return bool(found["status"].get("allowed"))
+
+    def _request(
+        self, verb: str, what: str, method: str, path: str, body: Object | None = None, query: Object | None = None
+    ) -> Object:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
+
+        def call(_preload_content: bool, _request_timeout: tuple[int, int]) -> Any:
+            request = self._api.param_serialize(
+                method,
+                path,
+                query_params=list((query or {}).items()),
+                header_params=headers,
+                body=body,
+                auth_settings=["BearerToken"],
+            )
+            response = self._api.call_api(*request, _request_timeout=_request_timeout)
+            response.read()
+            if not 200 <= response.status <= 299:
+                raise self._client.ApiException(http_resp=response)
+            return response
+
+        return self._call(verb, what, call)
 
     def _call(self, verb: str, what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         from urllib3.exceptions import HTTPError

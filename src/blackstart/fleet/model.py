@@ -135,6 +135,19 @@ def _never_in_files(path: object, info: ValidationInfo) -> object:
     return path
 
 
+class Control(Model):
+    """Where drills keep their locks: a cluster that no drill touches."""
+
+    cluster: Cluster
+    namespace: str = "default"
+
+
+class Guardian(Model):
+    """What is run in a cluster to put things back when the operator cannot; `blackstart guardian-image` makes it."""
+
+    image: str = Field(min_length=1)
+
+
 class Fleet(Model):
     """One environment."""
 
@@ -146,6 +159,8 @@ class Fleet(Model):
     services: dict[str, Service] = Field(min_length=1)
     roles: dict[str, str] = {}
     prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
+    control: Control | None = None
+    guardian: Guardian | None = None
     source: SkipJsonSchema[Annotated[Path | None, BeforeValidator(_never_in_files)]] = Field(
         default=None, exclude=True
     )
