@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection
 from blackstart.evidence.records import Samples, Stream
 from blackstart.fleet.model import Entry, Place
 from blackstart.probes.sampler import Sampler, Target
+from blackstart.probes.threads import prefer_this_thread
 
 ANSWER = b'{"region": "us", "pod": "user-service-0", "version": "1"}'
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
@@ -169,6 +170,7 @@ def _due_count(batches: list[Samples], load: Load) -> int:
 
 def measure(load: Load, ports: list[int], out: Connection) -> None:
     """Run in a process of its own: the sampler if there are ports, else the bare timer."""
+    prefer_this_thread()
     before = time.process_time()
     lateness, batches = sampler(load, ports) if ports else (timer(load), [])
     out.send(asdict(figures(lateness, batches, load, before)))

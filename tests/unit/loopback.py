@@ -109,6 +109,9 @@ class Server:
         data = b""
         while more := await self._loop.sock_recv(conn, 1 << 16):
             data += more
+            if data.startswith(b"\x16"):  # the beginning of TLS: say so in plain words, as servers do
+                await self._loop.sock_sendall(conn, http({}, "400 Bad Request"))
+                return
             while b"\r\n\r\n" in data:
                 head, data = data.split(b"\r\n\r\n", 1)
                 self.heads.append(head.decode())

@@ -136,8 +136,8 @@ def test_a_server_that_ends_connections_now_and_then_is_no_cut() -> None:
     [
         (lambda _: None, "no answer"),
         (lambda _: b"SSH-2.0-x\r\n\r\n", "not an HTTP/1.1 answer"),
-        (lambda _: b"HTTP/1.1 200 OK\r\n\r\n", "does not keep connections open"),
-        (lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", "a small one"),
+        (lambda _: b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n", "does not keep connections"),
+        (lambda _: b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n", "longer than"),
     ],
 )
 def test_a_path_that_does_not_answer_before_the_fault_is_void(

@@ -75,7 +75,7 @@ def test_good_answers(connection: str) -> None:
         (http(b"[" * 50_000), "malformed"),
         (http({"region": "us", "pad": "x" * 100_000}), "malformed"),
         (b"SSH-2.0-x\r\n\r\n", "malformed"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{", "malformed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{", "reset"),
         (b"", "reset"),
     ],
 )
@@ -95,6 +95,19 @@ def test_chunked_answers_are_read() -> None:
 
 def test_refused() -> None:
     assert {row.error for row in sample(target(f"http://{free_address()}/"), 0.1)} == {"refused"}
+
+
+def test_a_name_is_resolved_and_each_of_its_addresses_tried() -> None:
+    """`localhost` is often ::1 first, where nobody listens."""
+    with Server(lambda _: GOOD) as server:
+        found = sample(target(f"http://localhost:{server.port}/", "kept"), 0.1)
+    assert {row.region for row in found} == {"us"}
+
+
+def test_no_tls_where_it_is_expected_is_malformed() -> None:
+    with Server(lambda _: GOOD) as server:
+        found = sample(target(f"https://127.0.0.1:{server.port}/", timeout=5.0), 0.1)
+    assert {row.error for row in found} == {"malformed"}
 
 
 @pytest.mark.parametrize("connection", ["fresh", "kept"])

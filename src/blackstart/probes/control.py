@@ -26,6 +26,8 @@ from typing import Any
 from blackstart.evidence.records import Interval
 from blackstart.fleet.model import ControlPath, Fleet, Place
 from blackstart.probes.sockets import connect
+from blackstart.probes.threads import prefer_this_thread
+from blackstart.probes.web import Connection, open_connection, request_of
 from blackstart.schema.errors import BlackstartError
 
 INTERVAL = 0.01
@@ -35,7 +37,6 @@ OPEN_WITHIN = 3.0
 """Seconds within which every path must answer before the fault."""
 
 _PATIENCE = 0.5
-_MAX_BODY = 1 << 20
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -110,7 +111,7 @@ class ControlProbe:
         if not self._watches:
             raise ControlError("no control path: nothing could prove that the fault bites")
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="control-probe", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="control-probe", daemon=True)
         self._thread.start()
         try:
             self._submit(self._open()).result()
@@ -135,6 +136,10 @@ class ControlProbe:
         if self._watching.done():
             self._watching.result()
         return self._submit(self._effective(within, apply_started)).result()
+
+    def _run(self) -> None:
+        prefer_this_thread()
+        self._loop.run_forever()
 
     def _submit[T](self, work: Coroutine[Any, Any, T]) -> Future[T]:
         return asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -205,9 +210,7 @@ class _Watch:
         self._path = path
         self._place = place
         self._patience = _PATIENCE
-        self._request = f"GET {path.get} HTTP/1.1\r\nHost: {path.address}\r\nUser-Agent: blackstart\r\n\r\n".encode()
-        self._reader: asyncio.StreamReader | None = None
-        self._writer: asyncio.StreamWriter | None = None
+        self._connection: Connection | None = None
         self._established = Track("established")
         self._fresh = Track("fresh")
         self.name = f"{path.place} -> {path.address}"
@@ -227,7 +230,7 @@ class _Watch:
                     started = time.monotonic()
                     await self._ask_once()
                     self._established.answered(started, time.monotonic() - started)
-        except (OSError, ValueError, EOFError) as error:
+        except (OSError, ValueError) as error:
             return f"{self.name}{self._path.get}: {_reason(error)}"
         self._patience = max(_PATIENCE, 4 * max(track.took for track in self.tracks))
         return None
@@ -244,7 +247,7 @@ class _Watch:
             try:
                 await self._ask_once()
                 self._established.answered(at, time.monotonic() - at)
-            except (OSError, ValueError, EOFError) as error:
+            except (OSError, ValueError) as error:
                 self._established.failed(error)
                 self.close()
             await asyncio.sleep(max(0.0, at + INTERVAL - time.monotonic()))
@@ -260,9 +263,9 @@ class _Watch:
 
     def close(self) -> None:
         """Close the established connection."""
-        if self._writer:
-            self._writer.transport.abort()
-        self._reader = self._writer = None
+        if self._connection:
+            self._connection.close()
+        self._connection = None
 
     async def _reconnect_once(self) -> None:
         try:
@@ -281,43 +284,16 @@ class _Watch:
         sock.close()
 
     async def _ask_once(self) -> None:
-        if self._reader is None or self._writer is None:
+        request = request_of(f"http://{self._path.address}{self._path.get}")
+        if self._connection is None:
             async with asyncio.timeout(self._patience):
-                sock = await connect(self._place, self._path.address)
-            self._reader, self._writer = await asyncio.open_connection(sock=sock)
-        self._writer.write(self._request)
-        await _read_answer(self._reader)
-
-
-async def _read_answer(reader: asyncio.StreamReader) -> None:
-    """Read one HTTP answer to its end. Raises EOFError, OSError, ValueError."""
-    try:
-        head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    except asyncio.LimitOverrunError as error:
-        raise ValueError(f"not an HTTP answer: {error}") from None
-    if not head.startswith(b"http/1.1 "):
-        raise ValueError(f"not an HTTP/1.1 answer: {head[:40]!r}")
-    headers = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:] if b": " in line)
-    if headers.get(b"transfer-encoding") == b"chunked":
-        while size := int((await reader.readuntil(b"\r\n")).split(b";")[0], 16):
-            await reader.readexactly(_bounded(size) + 2)
-        await reader.readuntil(b"\r\n")
-    elif b"content-length" in headers:
-        await reader.readexactly(_bounded(int(headers[b"content-length"])))
-    elif not head.startswith((b"http/1.1 204", b"http/1.1 304")):
-        raise ValueError("the answer's end is not marked: the server does not keep connections open")
-
-
-def _bounded(size: int) -> int:
-    if not 0 <= size <= _MAX_BODY:
-        raise ValueError(f"an answer of {size} bytes; `get` should name a small one")
-    return size
+                self._connection = await open_connection(self._place, request.endpoint)
+        if not (await self._connection.ask(request)).keep:
+            raise ValueError("the server does not keep connections open")
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
-    if isinstance(error, EOFError):
-        return "closed"
     # Not strerror: asyncio writes its own words there.
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

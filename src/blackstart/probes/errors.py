@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import ssl
 
-import aiohttp
-
 from blackstart.evidence.records import Reason
 from blackstart.probes.base import NoData
+from blackstart.probes.http1 import BadAnswer
 
 RESET = "reset"
 """The connection was closed before the whole answer had come. Readings call it `refused`."""
@@ -21,16 +19,12 @@ def why(error: BaseException) -> str:
     """`timeout`, `reset`, `malformed` or `refused`; raises any error that is not of the network."""
     if isinstance(error, TimeoutError) or _errno(error) == errno.ETIMEDOUT:
         return Reason.TIMEOUT
-    if isinstance(error, ssl.SSLError | aiohttp.ClientSSLError):
+    if isinstance(error, ssl.SSLError | BadAnswer):
         return Reason.MALFORMED
-    if isinstance(error, aiohttp.ServerDisconnectedError | asyncio.IncompleteReadError) or _errno(error) in _RESET:
+    if _errno(error) in _RESET:
         return RESET
-    if isinstance(error, aiohttp.ClientPayloadError):
-        return RESET if isinstance(error.__cause__, OSError) else Reason.MALFORMED
     if isinstance(error, OSError):
         return Reason.REFUSED
-    if isinstance(error, aiohttp.ClientError):
-        return Reason.MALFORMED
     raise error
 
 

@@ -6,7 +6,6 @@ import json
 import time
 from typing import Literal, Self
 
-import aiohttp
 from pydantic import model_validator
 
 from blackstart.evidence.records import Reason
@@ -90,9 +89,9 @@ async def _look(spec: Spec, url: str, place: Place) -> Value:
 async def _get(url: str, place: Place) -> web.Answer:
     try:
         web.check_host(url, place)
-        async with web.session(place, keep=False) as client:
-            return await web.get(client, url)
-    except (aiohttp.ClientError, OSError) as error:
+        async with web.Session(place, keep=False) as client:
+            return await client.get(url)
+    except (web.BadAnswer, OSError) as error:
         raise no_data(error) from error
     except ValueError as error:
         raise NoData(Reason.MALFORMED, str(error)) from None

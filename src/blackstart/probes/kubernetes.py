@@ -94,10 +94,9 @@ async def _look(spec: Spec, cluster: Cluster, path: str) -> Value:
 def get_object(cluster: Cluster, path: str, deadline: float) -> Any:
     """The JSON at an API path, asked once, within about `deadline` seconds; blocking. Raises NoData."""
     try:
-        with _client(cluster) as api:
-            # RESTResponse.read() would take the body whole, however long it is.
-            with closing(api.call_api(*_request(api, path), _request_timeout=deadline).response) as response:
-                return _document(path, response.status, response.read(_MAX_BODY + 1))
+        # The bare response: RESTResponse.read() would take the body whole, however long it is.
+        with _client(cluster) as api, closing(_get(api, path, deadline).response) as response:
+            return _document(path, response.status, response.read(_MAX_BODY + 1))
     except (config.ConfigException, urllib3.exceptions.LocationValueError) as error:
         raise NoData(Reason.MALFORMED, f"{cluster.kubeconfig}: {error}") from error
     except (client.ApiException, urllib3.exceptions.SSLError, ssl.SSLError) as error:
@@ -119,8 +118,9 @@ def _client(cluster: Cluster) -> Any:
     return client.ApiClient(settings)
 
 
-def _request(api: Any, path: str) -> Any:
-    return api.param_serialize("GET", path, auth_settings=["BearerToken"])
+def _get(api: Any, path: str, deadline: float) -> Any:
+    request = api.param_serialize("GET", path, auth_settings=["BearerToken"])
+    return api.call_api(*request, _request_timeout=deadline)
 
 
 def _document(path: str, status: int, body: bytes) -> Any:

@@ -21,12 +21,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
-import aiohttp
-
 from blackstart.evidence.records import Reason, Samples, Stream
 from blackstart.fleet.model import Entry, Place
 from blackstart.probes import web
 from blackstart.probes.errors import why
+from blackstart.probes.threads import prefer_this_thread
 
 FLUSH = 0.25
 """Seconds between batches."""
@@ -74,6 +73,7 @@ def sampling(targets: Sequence[Target], emit: Emit, lateness: Lateness = _ignore
 
     def run() -> None:
         try:
+            prefer_this_thread()
             asyncio.run(sampler.run())
         except BaseException as error:  # noqa: BLE001 - raised again in the caller's thread
             failure.append(error)
@@ -114,7 +114,7 @@ class Sampler:
         lanes = [_Lane(target, self._lateness) for target in self._targets]
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as helpers:
-                clients = [await stack.enter_async_context(_session(lane)) for lane in lanes]
+                clients = [await stack.enter_async_context(lane.session()) for lane in lanes]
                 flusher = helpers.create_task(self._flush(lanes))
                 start = time.monotonic()
                 async with asyncio.TaskGroup() as group:
@@ -145,11 +145,10 @@ class _Lane:
     lateness: Lateness
     rows: list[Row] = field(default_factory=list)
 
-    @property
-    def keep(self) -> bool:
-        return self.target.stream.connection == "kept"
+    def session(self) -> web.Session:
+        return web.Session(self.target.place, keep=self.target.stream.connection == "kept")
 
-    async def run(self, client: aiohttp.ClientSession, start: float, stop_at: Callable[[], float]) -> None:
+    async def run(self, client: web.Session, start: float, stop_at: Callable[[], float]) -> None:
         stream = self.target.stream
         # A target that never answers has timeout / interval samples in flight; the rest is for catching up.
         slots = asyncio.Semaphore(2 * math.ceil(stream.timeout / stream.interval) + 8)
@@ -164,27 +163,23 @@ class _Lane:
                 in_flight.create_task(self._sample(client, due, slots))
                 k += 1
 
-    async def _sample(self, client: aiohttp.ClientSession, due: float, slots: asyncio.Semaphore) -> None:
+    async def _sample(self, client: web.Session, due: float, slots: asyncio.Semaphore) -> None:
         self.lateness(time.monotonic() - due)
         region: str | None = None
         error: str | None = None
         try:
             async with asyncio.timeout(self.target.stream.timeout):
-                answer = await web.get(client, self.target.entry.url)
+                answer = await client.get(self.target.entry.url)
             if answer.good:
                 region = served_by(answer.body, self.target.entry.region_key)
                 error = None if region else Reason.MALFORMED
             else:
                 error = str(answer.status)
-        except (aiohttp.ClientError, OSError) as failure:
+        except (web.BadAnswer, OSError) as failure:
             error = why(failure)
         finally:
             slots.release()
         self.rows.append(Row(due, time.monotonic() - due, region, error))
-
-
-def _session(lane: _Lane) -> aiohttp.ClientSession:
-    return web.session(lane.target.place, lane.keep)
 
 
 def served_by(body: bytes, key: str) -> str | None:

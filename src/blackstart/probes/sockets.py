@@ -24,6 +24,11 @@ def parse_address(address: str) -> tuple[str, int, socket.AddressFamily]:
 async def connect(place: Place, address: str) -> socket.socket:
     """A connected, non-blocking socket that lives in the place. Raises OSError, ValueError."""
     host, port, family = parse_address(address)
+    return await connect_to(place, family, host, port)
+
+
+async def connect_to(place: Place, family: socket.AddressFamily, host: str, port: int) -> socket.socket:
+    """The same for an IP address of which the family is known. Raises OSError."""
     sock = open_socket(place, family)
     try:
         sock.setblocking(False)

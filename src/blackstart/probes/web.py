@@ -1,116 +1,248 @@
-"""HTTP requests from a place: one attempt, no redirects, a bounded body."""
+"""HTTP GET from a place: one attempt, no redirects, a bounded answer.
+
+Not one of the usual clients: they send a GET again when a kept connection
+turns out to be closed, and cost so much that the schedule of a fast stream
+suffers.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import ipaddress
 import socket
-from dataclasses import dataclass
-
-import aiohttp
-from yarl import URL
+import ssl
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from types import TracebackType
+from urllib.parse import urlsplit
 
 from blackstart.fleet.model import Place
-from blackstart.fleet.places import open_socket
+from blackstart.probes.http1 import Answer, BadAnswer, parse
+from blackstart.probes.sockets import connect_to
 
-MAX_BODY = 64 * 1024
-"""Bytes of an answer that are read; a longer one is malformed."""
+_IDLE = 8
+_DNS_TTL = 1.0
 
-_HEADERS = {"User-Agent": "blackstart", "Accept-Encoding": "identity"}
-_DNS_TTL = 1
+Address = tuple[socket.AddressFamily, str]
 
-
-class TooLong(aiohttp.ClientError):
-    """The answer is longer than MAX_BODY."""
-
-
-class _Lost(Exception):  # noqa: N818 - only carries an error past aiohttp
-    def __init__(self, error: aiohttp.ClientError) -> None:
-        super().__init__(str(error))
-        self.error = error
+Endpoint = tuple[str, int, bool]
+"""Host, port, whether TLS."""
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A complete answer; the body is read only of a 2xx one."""
+class Request:
+    """A GET, ready to be sent."""
 
-    status: int
-    body: bytes
+    endpoint: Endpoint
+    data: bytes
 
-    @property
-    def good(self) -> bool:
-        """Whether the status is 2xx."""
-        return 200 <= self.status < 300
+
+@lru_cache(maxsize=1024)
+def request_of(url: str, keep: bool = True) -> Request:
+    """The GET for a URL. Raises ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or any(c <= " " for c in url):
+        raise ValueError(f"{url!r} is not a URL with a host; write it like http://198.18.0.1:80/")
+    tls = parts.scheme == "https"
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [
+        f"GET {target} HTTP/1.1",
+        f"Host: {parts.netloc.rpartition('@')[2]}",
+        "User-Agent: blackstart",
+        "Accept-Encoding: identity",
+        *([] if keep else ["Connection: close"]),
+    ]
+    data = "\r\n".join([*lines, "\r\n"]).encode()
+    return Request((parts.hostname, parts.port or (443 if tls else 80), tls), data)
 
 
 def check_host(url: str, place: Place) -> None:
     """Refuse a URL that cannot be asked from `place`: names would be resolved here, not there. Raises ValueError."""
-    host = URL(url).host
-    if host is None:
-        raise ValueError(f"{url!r} is not a URL with a host; write it like http://198.18.0.1:80/")
-    if place.netns is not None and not _is_address(host):
+    host = request_of(url).endpoint[0]
+    if place.netns is not None and _ip(host) is None:
         raise ValueError(
             f"{url}: the name {host!r} would be resolved here, not inside {place.netns}; use its IP address"
         )
 
 
-def session(place: Place, keep: bool) -> aiohttp.ClientSession:
-    """A session whose sockets live in the place.
+class Connection(asyncio.Protocol):
+    """One connection; one request at a time. `open` is false once either side has closed it."""
 
-    `keep`: an idle connection is used again, otherwise each request opens one.
-    The number of connections is not limited here: those who send limit it.
+    def __init__(self) -> None:
+        self.open = False
+        self._data = b""
+        self._answer: asyncio.Future[Answer] | None = None
+
+    async def ask(self, request: Request) -> Answer:
+        """Send the request, wait for the whole answer. Raises OSError, BadAnswer; the caller sets the deadline."""
+        self._answer = asyncio.get_running_loop().create_future()
+        if not self.open:
+            raise _reset()
+        self._transport.write(request.data)
+        try:
+            return await self._answer
+        finally:
+            self._data, self._answer = b"", None
+
+    def close(self) -> None:
+        """Close at once."""
+        self.open = False
+        self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A transport of this connection is ready."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - of create_connection
+        self._transport = transport
+        self.open = True
+
+    def data_received(self, data: bytes) -> None:
+        """A part of the answer, or noise nobody asked for."""
+        if self._answer is None:
+            self.close()
+            return
+        self._data += data
+        self._parse(ended=False)
+
+    def eof_received(self) -> None:
+        """The server sends no more, which ends an answer without a length."""
+        self.open = False
+        self._parse(ended=True)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone."""
+        self.open = False
+        if self._answer and not self._answer.done():
+            self._answer.set_exception(exc or _reset())
+
+    def _parse(self, ended: bool) -> None:
+        if self._answer is None or self._answer.done():
+            return
+        try:
+            answer = parse(self._data, ended) if self._data else None
+        except BadAnswer as error:
+            self._answer.set_exception(error)
+        else:
+            if answer:
+                self._answer.set_result(answer)
+            elif ended:
+                self._answer.set_exception(_reset())
+
+
+@dataclass
+class Session:
+    """Connections from one place. `keep`: an idle one is used again; otherwise each request opens its own.
+
+    The number in use is not limited here: those who send limit it.
     """
 
-    def factory(info: tuple[int, int, int, str, object]) -> socket.socket:
-        return open_socket(place, info[0], info[1], info[2])
+    place: Place
+    keep: bool
+    _idle: dict[Endpoint, list[Connection]] = field(default_factory=dict)
+    _resolver: _Resolver = field(default_factory=lambda: _Resolver())  # noqa: PLW0108 - defined below
 
-    connector = aiohttp.TCPConnector(
-        force_close=not keep,
-        limit=0,
-        ttl_dns_cache=_DNS_TTL,
-        socket_factory=factory,
-    )
-    return aiohttp.ClientSession(
-        connector=connector,
-        headers=_HEADERS,
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-        auto_decompress=False,
-        middlewares=(_once,),
-    )
+    async def __aenter__(self) -> Session:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
+    ) -> None:
+        for idle in self._idle.values():
+            for connection in idle:
+                connection.close()
+        # Transports tell of their end in the next turn of the loop.
+        await asyncio.sleep(0)
+
+    async def get(self, url: str) -> Answer:
+        """Ask once. Raises OSError, BadAnswer, ValueError; the caller sets the deadline."""
+        request = request_of(url, self.keep)
+        idle = self._idle.setdefault(request.endpoint, [])
+        while idle:
+            if (connection := idle.pop()).open:
+                break
+        else:
+            connection = await open_connection(self.place, request.endpoint, self._resolver)
+        kept = False
+        try:
+            answer = await connection.ask(request)
+            kept = self.keep and answer.keep and connection.open and len(idle) < _IDLE
+        finally:
+            idle.append(connection) if kept else connection.close()
+        return answer
 
 
-async def get(client: aiohttp.ClientSession, url: str) -> Answer:
-    """Ask once. Raises aiohttp.ClientError, OSError; the caller sets the deadline."""
+def session(place: Place, keep: bool) -> Session:
+    """A session, to be used in an `async with`."""
+    return Session(place, keep)
+
+
+async def get(client: Session, url: str) -> Answer:
+    """Ask once: see Session.get."""
+    return await client.get(url)
+
+
+async def open_connection(place: Place, endpoint: Endpoint, resolver: _Resolver | None = None) -> Connection:
+    """Connect from the place; the addresses of a name are tried in turn. Raises OSError, ValueError."""
+    host, port, tls = endpoint
+    ip = _ip(host)
+    if ip is None and place.netns is not None:
+        raise ValueError(f"the name {host!r} cannot be resolved inside {place.netns}; use its IP address")
+    addresses = [ip] if ip else await (resolver or _Resolver()).addresses(host)
+    sock = await _connect_any(place, addresses, port)
+    loop = asyncio.get_running_loop()
+    if not tls:
+        _, connection = await loop.create_connection(Connection, sock=sock)
+    else:
+        _, connection = await loop.create_connection(Connection, sock=sock, ssl=_tls(), server_hostname=host)
+    return connection
+
+
+async def _connect_any(place: Place, addresses: Sequence[Address], port: int) -> socket.socket:
+    for family, address in addresses[:-1]:
+        with suppress(OSError):
+            return await connect_to(place, family, address, port)
+    return await connect_to(place, *addresses[-1], port)
+
+
+class _Resolver:
+    """Looks names up, at most once a second each."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[float, asyncio.Task[list[Address]]]] = {}
+
+    async def addresses(self, host: str) -> list[Address]:
+        looked, task = self._known.get(host, (0.0, None))
+        if task is None or time.monotonic() - looked > _DNS_TTL:
+            task = asyncio.create_task(self._look_up(host))
+            self._known[host] = (time.monotonic(), task)
+        # One who gives up must not end the look-up for the others.
+        return await asyncio.shield(task)
+
+    @staticmethod
+    async def _look_up(host: str) -> list[Address]:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return [(info[0], str(info[4][0])) for info in found]
+
+
+def _reset() -> ConnectionResetError:
+    return ConnectionResetError(errno.ECONNRESET, "closed before the answer was complete")
+
+
+@lru_cache(maxsize=1024)
+def _ip(host: str) -> Address | None:
     try:
-        async with client.get(url, allow_redirects=False) as response:
-            status = response.status
-            return Answer(status, await _body(response) if 200 <= status < 300 else b"")
-    except _Lost as lost:
-        raise lost.error from None
-
-
-async def _body(response: aiohttp.ClientResponse) -> bytes:
-    parts, size = [], 0
-    async for part in response.content.iter_any():
-        parts.append(part)
-        size += len(part)
-        if size > MAX_BODY:
-            response.close()
-            raise TooLong(f"the answer is longer than {MAX_BODY} bytes")
-    return b"".join(parts)
-
-
-async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Hide a lost connection from aiohttp, which sends a GET again when a kept connection turns out to be closed."""
-    try:
-        return await handler(request)
-    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise _Lost(error) from error
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
+        ip = ipaddress.ip_address(host)
     except ValueError:
-        return False
-    return True
+        return None
+    return (socket.AF_INET if ip.version == 4 else socket.AF_INET6), host
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context()
+
+
+__all__ = ["Answer", "BadAnswer", "Connection", "Session", "check_host", "get", "open_connection", "session"]
