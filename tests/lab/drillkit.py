@@ -23,7 +23,7 @@ from blackstart.fleet.model import Fleet, Region
 from blackstart.schema.result import Result
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = {"steady.window": "2s", "phases.baseline": "3s", "phases.hold": "6s", "phases.settle": "1s"}
+QUICK = {"steady.window": "2s", "phases.baseline": "3s", "phases.hold": "8s", "phases.settle": "1s"}
 """Phases as short as a verdict allows; the suite has many drills."""
 
 
