@@ -24,8 +24,8 @@ class Tables:
     def __init__(self, here: Bench) -> None:
         self.here, self.names, self.expired, self.bites = here, set[str](), False, True
 
-    def __call__(self, place: Place, script: str, *options: str) -> str:
-        if script.startswith("list"):
+    def __call__(self, place: Place, *arguments: str, script: str = "") -> str:
+        if "list" in arguments:
             elements = {} if self.expired else {"elem": ["x"]}
             found: list[Any] = [{"table": {"name": name}} for name in sorted(self.names)]
             return json.dumps({"nftables": [*found, {"set": {"name": "cut_interfaces", **elements}}]})

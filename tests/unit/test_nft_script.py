@@ -126,3 +126,9 @@ def test_an_expired_cut_is_no_cut(monkeypatch: pytest.MonkeyPatch, elements: dic
     assert nft.is_cut(Place(), "f") is cut
     assert nft.tables(Place()) == ["bs_fault_f"]
     assert nft.is_cut(Place(), "another") is False
+
+
+def test_no_answer_is_not_an_empty_listing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _answer(monkeypatch, 0, "")
+    with pytest.raises(nft.NftError, match="no listing"):
+        nft.tables(Place())

@@ -67,14 +67,14 @@ def heal_script(table: str) -> str:
 def cut(fleet: Fleet, links: Iterable[Link], fault_id: str, ttl: float) -> None:
     """Cut links at both ends for at most `ttl` seconds. Raises NftError; some ends may be cut by then."""
     for place, ends in ends_by_place(links).items():
-        _nft(fleet.places[place], cut_script(table_name(fault_id), ends, ttl))
+        _apply(fleet.places[place], cut_script(table_name(fault_id), ends, ttl))
 
 
 def renew(fleet: Fleet, links: Iterable[Link], fault_id: str, ttl: float) -> None:
     """Let a cut last `ttl` seconds from now. Raises Expired when it has healed already."""
     for place, ends in ends_by_place(links).items():
         try:
-            _nft(fleet.places[place], renew_script(table_name(fault_id), ends, ttl))
+            _apply(fleet.places[place], renew_script(table_name(fault_id), ends, ttl))
         except NftError as error:
             if not any(words in str(error) for words in _GONE):
                 raise
@@ -89,7 +89,7 @@ def heal(fleet: Fleet, links: Iterable[Link], fault_id: str) -> None:
         if netns is not None and not netns.exists():
             continue  # The drops are gone with the namespace.
         try:
-            _nft(fleet.places[place], heal_script(table_name(fault_id)))
+            _apply(fleet.places[place], heal_script(table_name(fault_id)))
         except NftError as error:
             failures.append(str(error))
     if failures:
@@ -110,13 +110,13 @@ def is_cut(place: Place, fault_id: str) -> bool:
     name = table_name(fault_id)
     if name not in tables(place):
         return False
-    sets = [item["set"] for item in _listing(place, f"list table inet {name}\n") if "set" in item]
+    sets = [item["set"] for item in _listing(place, "table", "inet", name) if "set" in item]
     return bool(sets) and all(found.get("elem") for found in sets)
 
 
 def tables(place: Place) -> list[str]:
     """The names of all tables that faults left in a place."""
-    listed = [item["table"] for item in _listing(place, "list tables inet\n") if "table" in item]
+    listed = [item["table"] for item in _listing(place, "tables", "inet") if "table" in item]
     return sorted(table["name"] for table in listed if table["name"].startswith(PREFIX))
 
 
@@ -147,19 +147,28 @@ def _add(table: str, sets: dict[str, _Set], ttl: float) -> str:
     )
 
 
-def _listing(place: Place, script: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = json.loads(_nft(place, script, "-j") or '{"nftables":[]}')["nftables"]
+def _listing(place: Place, *what: str) -> list[dict[str, Any]]:
+    # As arguments: nft 1.0.6 prints nothing at all for a `list` read from a file in JSON.
+    printed = _nft(place, "-j", "list", *what)
+    try:
+        found: list[dict[str, Any]] = json.loads(printed)["nftables"]
+    except (ValueError, KeyError) as error:
+        raise NftError(f"nft -j list {' '.join(what)}: the answer is no listing: {printed[:200]!r}") from error
     return found
 
 
-def _nft(place: Place, script: str, *options: str) -> str:
+def _apply(place: Place, script: str) -> None:
+    _nft(place, "-f", "-", script=script)
+
+
+def _nft(place: Place, *arguments: str, script: str = "") -> str:
     where = "on this machine" if place.netns is None else f"in {place.netns}"
     enter = [] if place.netns is None else ["nsenter", f"--net={place.netns}"]
     # /usr/sbin is not in everyone's PATH.
     environment = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
     try:
         done = subprocess.run(
-            [*enter, "nft", *options, "-f", "-"],
+            [*enter, "nft", *arguments],
             input=script,
             capture_output=True,
             text=True,
