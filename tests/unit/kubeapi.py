@@ -1,4 +1,7 @@
-"""A Kubernetes API server in memory: one namespace, Deployments with pods, real resourceVersions and 409s."""
+"""A Kubernetes API server in memory: Deployments with pods in one namespace, and plain objects of any kind.
+
+Real resourceVersions, preconditions, 409s, and what an owner's end does to its dependents.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import yaml
 
@@ -32,7 +36,11 @@ class KubeApi:
         self.on_scale: Callable[[int], None] = lambda replicas: None
         self.recreate = True
         self.check_version = True
+        self.objects: dict[str, Json] = {}
+        self.on_create: Callable[[Json], None] = lambda obj: None
+        self.requests: list[tuple[str, str]] = []
         self._version = 0
+        self._lock = threading.RLock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
 
@@ -107,6 +115,11 @@ class KubeApi:
     # -- the requests
 
     def answer(self, method: str, path: str, query: str, body: Json) -> tuple[int, Json]:
+        with self._lock:
+            self.requests.append((method, path))
+            return self._answer(method, path, query, body)
+
+    def _answer(self, method: str, path: str, query: str, body: Json) -> tuple[int, Json]:
         if failure := self.fail(method, path):
             return failure[0], {"kind": "Status", "message": failure[1]}
         if path == "/api/v1/namespaces/kube-system":
@@ -119,7 +132,59 @@ class KubeApi:
             return self._deployment(method, match[1], body)
         if match := re.fullmatch(rf"/api/v1/namespaces/{NAMESPACE}/pods(?:/(.+))?", path):
             return self._pods(method, match[1], query, body)
+        if match := re.fullmatch(r"(/apis?/.+/namespaces/[^/]+/[^/]+)(?:/([^/]+))?", path):
+            return self._object(method, match[1], match[2], query, body)
         return 404, {"message": f"no {path}"}
+
+    def named(self, plural: str) -> list[Json]:
+        """The plain objects of a kind (`leases`)."""
+        return [obj for path, obj in self.objects.items() if path.split("/")[-2] == plural]
+
+    def _object(self, method: str, where: str, name: str | None, query: str, body: Json) -> tuple[int, Json]:
+        if method == "POST":
+            return self._create(where, body)
+        if name is None:
+            return 200, {
+                "items": [o for p, o in self.objects.items() if p.startswith(f"{where}/") and _has(o, query)]
+            }
+        found = self.objects.get(f"{where}/{name}")
+        if found is None:
+            return 404, {"message": f"{name} not found"}
+        if method == "PATCH":
+            version = body.get("metadata", {}).pop("resourceVersion", None)
+            if version not in (None, found["metadata"]["resourceVersion"]):
+                return 409, {"message": "the object has been modified"}
+            before = json.dumps(found)
+            _merge(found, body)
+            if json.dumps(found) != before:
+                found["metadata"]["resourceVersion"] = self._next()
+        if method == "DELETE":
+            wanted = body.get("preconditions", {})
+            if any(found["metadata"][key] != value for key, value in wanted.items()):
+                return 409, {"message": "precondition failed"}
+            self.collect(f"{where}/{name}")
+        return 200, found
+
+    def _create(self, where: str, body: Json) -> tuple[int, Json]:
+        path = f"{where}/{body['metadata']['name']}"
+        if path in self.objects:
+            return 409, {"message": f"{path} already exists"}
+        body["metadata"] |= {"uid": f"uid-{self._next()}", "resourceVersion": self._next()}
+        self.objects[path] = body
+        self.on_create(body)
+        return 201, body
+
+    def collect(self, path: str) -> None:
+        """Delete an object and what it owns."""
+        gone = self.objects.pop(path, None)
+        owners = [(p, o["metadata"].get("ownerReferences", [])) for p, o in self.objects.items()]
+        for dependent, references in owners:
+            if gone and any(owner["uid"] == gone["metadata"]["uid"] for owner in references):
+                self.collect(dependent)
+
+    def _next(self) -> str:
+        self._version += 1
+        return str(self._version)
 
     def _deployment(self, method: str, name: str | None, body: Json) -> tuple[int, Json]:
         if name is None:
@@ -168,6 +233,13 @@ class KubeApi:
                 "containerStatuses": [{"containerID": f"containerd://{self._version}"}],
             },
         }
+
+
+def _has(obj: Json, query: str) -> bool:
+    """Whether it carries the labels that are asked for."""
+    asked = re.search(r"labelSelector=([^&]+)", query)
+    wanted = [pair.partition("=")[::2] for pair in unquote(asked[1]).split(",")] if asked else []
+    return all(obj["metadata"].get("labels", {}).get(key) == value for key, value in wanted)
 
 
 def _merge(into: Json, patch: Json) -> None:

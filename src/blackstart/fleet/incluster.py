@@ -17,7 +17,7 @@ class InCluster(Cluster):
 
 
 def in_cluster(uid: str, folder: Path) -> InCluster:
-    """The cluster of this pod; writes a kubeconfig without secrets into `folder`. Raises FleetError outside of a pod."""
+    """The cluster of this pod; writes a kubeconfig without secrets into `folder`. Raises FleetError elsewhere."""
     try:
         host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ["KUBERNETES_SERVICE_PORT"]
     except KeyError as error:

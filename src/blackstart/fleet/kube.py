@@ -7,7 +7,7 @@ kubeconfig is never used. Nothing is retried: the caller decides.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -19,6 +19,9 @@ from blackstart.fleet.objects import Object, Ref
 
 TIMEOUT = (2, 5)
 """Seconds to connect and to read; a black-holed API server costs no more."""
+
+DEPLOYMENTS = "apps/v1/deployments"
+PODS = "v1/pods"
 
 _MERGE_PATCH = "application/merge-patch+json"
 
@@ -71,7 +74,8 @@ class Kube:
     """The API of one cluster. Use it in a `with` block; every method raises KubeError."""
 
     def __init__(self, cluster: Cluster) -> None:
-        # Half a second at best; most commands never talk to a cluster.
+        # Half a second at best; most commands never talk to a cluster. Of the client only the connection is used:
+        # its models of every kind of object cost 100 MB and seconds.
         from kubernetes import client, config
         from kubernetes.config.config_exception import ConfigException
 
@@ -90,7 +94,6 @@ class Kube:
                 f"cluster {cluster.context!r}: cannot use {cluster.kubeconfig}: {error}; "
                 "correct `kubeconfig` and `context` in fleet.yaml"
             ) from error
-        self._apps, self._core = client.AppsV1Api(self._api), client.CoreV1Api(self._api)
 
     def __enter__(self) -> Kube:
         return self
@@ -108,9 +111,8 @@ class Kube:
         """Raise WrongCluster unless the UID of kube-system is the pinned one."""
         if isinstance(self._cluster, InCluster):
             return
-        found = str(
-            self._call("get", "namespace kube-system", self._core.read_namespace, "kube-system")["metadata"]["uid"]
-        )
+        path = "/api/v1/namespaces/kube-system"
+        found = str(self._request("get", "namespace kube-system", "GET", path)["metadata"]["uid"])
         if found != self._cluster.uid:
             raise WrongCluster(
                 f"cluster {self._cluster.context!r}: {self._cluster.kubeconfig} leads to another cluster "
@@ -120,45 +122,35 @@ class Kube:
 
     def deployment(self, namespace: str, name: str) -> Deployment:
         """Read one Deployment."""
-        what = f"deployment {namespace}/{name}"
-        return _deployment(self._call("get", what, self._apps.read_namespaced_deployment, name, namespace))
+        return _deployment(self.get(Ref(DEPLOYMENTS, namespace, name)))
 
     def deployments(self, namespace: str) -> list[Deployment]:
         """All Deployments of a namespace."""
-        what = f"deployments in {namespace}"
-        found = self._call("list", what, self._apps.list_namespaced_deployment, namespace)
-        return [_deployment(item) for item in found["items"]]
+        return [_deployment(item) for item in self.select(DEPLOYMENTS, namespace)]
 
     def patch_deployment(self, namespace: str, name: str, patch: dict[str, Any]) -> Deployment:
         """Merge-patch one Deployment; with metadata.resourceVersion in the patch a change in between is a 409."""
-        what = f"deployment {namespace}/{name}"
-        call = self._apps.patch_namespaced_deployment
-        return _deployment(self._call("patch", what, call, name, namespace, patch, _content_type=_MERGE_PATCH))
+        return _deployment(self.patch(Ref(DEPLOYMENTS, namespace, name), patch))
 
     def pods(self, namespace: str, selector: dict[str, str]) -> list[Pod]:
         """The pods that carry the labels and are not being deleted."""
         labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-        what = f"pods {labels} in {namespace}"
-        found = self._call("list", what, self._core.list_namespaced_pod, namespace, label_selector=labels)
-        return [_pod(item) for item in found["items"] if "deletionTimestamp" not in item["metadata"]]
+        found = self.select(PODS, namespace, labels)
+        return [_pod(item) for item in found if "deletionTimestamp" not in item["metadata"]]
 
     def delete_pod(self, namespace: str, name: str, uid: str) -> None:
         """Delete exactly this pod, at once; one that is gone, or replaced by another of its name, is left alone."""
-        body = {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
+        ref, body = Ref(PODS, namespace, name), {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}}
         try:
-            self._call(
-                "delete", f"pod {namespace}/{name}", self._core.delete_namespaced_pod, name, namespace, body=body
-            )
+            self._request("delete", str(ref), "DELETE", ref.path, body)
         except KubeError as error:
             if error.status not in (404, 409):
                 raise
 
     def autoscalers(self, namespace: str, deployment: str) -> list[str]:
         """Names of the HorizontalPodAutoscalers that own the replica count of a Deployment."""
-        api = self._client.AutoscalingV2Api(self._api)
-        call = api.list_namespaced_horizontal_pod_autoscaler
-        found = self._call("list", f"horizontalpodautoscalers in {namespace}", call, namespace)
-        targets = [(item["metadata"]["name"], item["spec"]["scaleTargetRef"]) for item in found["items"]]
+        found = self.select("autoscaling/v2/horizontalpodautoscalers", namespace)
+        targets = [(item["metadata"]["name"], item["spec"]["scaleTargetRef"]) for item in found]
         return [name for name, ref in targets if (ref["kind"], ref["name"]) == ("Deployment", deployment)]
 
     def get(self, ref: Ref) -> Object:
@@ -174,7 +166,7 @@ class Kube:
                 raise
             return None
 
-    def select(self, resource: str, namespace: str, selector: str) -> list[Object]:
+    def select(self, resource: str, namespace: str, selector: str = "") -> list[Object]:
         """The objects of a resource (`v1/pods`) in a namespace that a label selector selects."""
         what, path = f"{resource} in {namespace}", Ref(resource, namespace, "").collection
         items: list[Object] = self._request("list", what, "GET", path, query={"labelSelector": selector})["items"]
@@ -202,49 +194,36 @@ class Kube:
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": attributes},
         }
-        api = self._client.AuthorizationV1Api(self._api)
-        what = f"permission to {verb} {resource} in {namespace}"
-        found = self._call("review", what, api.create_self_subject_access_review, review)
+        what, path = f"permission to {verb} {resource} in {namespace}", "/apis/authorization.k8s.io/v1"
+        found = self._request("review", what, "POST", f"{path}/selfsubjectaccessreviews", review)
         return bool(found["status"].get("allowed"))
 
     def _request(
-        self, verb: str, what: str, method: str, path: str, body: Object | None = None, query: Object | None = None
+        self,
+        verb: str,
+        what: str,
+        method: str,
+        path: str,
+        body: Object | None = None,
+        query: Mapping[str, str] | None = None,
     ) -> Object:
-        headers = {"Accept": "application/json"}
-        if body is not None:
-            headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
-
-        def call(_preload_content: bool, _request_timeout: tuple[int, int]) -> Any:
-            request = self._api.param_serialize(
-                method,
-                path,
-                query_params=list((query or {}).items()),
-                header_params=headers,
-                body=body,
-                auth_settings=["BearerToken"],
-            )
-            response = self._api.call_api(*request, _request_timeout=_request_timeout)
-            response.read()
-            if not 200 <= response.status <= 299:
-                raise self._client.ApiException(http_resp=response)
-            return response
-
-        return self._call(verb, what, call)
-
-    def _call(self, verb: str, what: str, call: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
         from urllib3.exceptions import HTTPError
 
         where = f"cluster {self._cluster.context!r}: cannot {verb} {what}"
         try:
-            # Not preloaded: the client's own models cost time and refuse what they do not know.
-            response = call(*args, _preload_content=False, _request_timeout=TIMEOUT, **kwargs)
-            answer = json.loads(response.data)
+            status, reason, content = self._ask(method, path, body, query or {})
         except self._client.ApiException as error:
-            cause, step = _explain(error.status, error.body, error.reason)
-            raise KubeError(f"{where}: {cause}; {step}", error.status or None) from error
+            raise KubeError(
+                f"{where}: no answer ({error.reason}); is the API server up, and its CA right?"
+            ) from error
         except (HTTPError, OSError) as error:
             step = "is the API server up, and reachable from here?"
             raise KubeError(f"{where}: no answer ({type(error).__name__}: {error}); {step}") from error
+        if not 200 <= status <= 299:
+            cause, step = _explain(status, content, reason)
+            raise KubeError(f"{where}: {cause}; {step}", status)
+        try:
+            answer = json.loads(content)
         except ValueError as error:
             raise KubeError(
                 f"{where}: the answer is not JSON; does {self._cluster.kubeconfig} lead to Kubernetes?"
@@ -252,6 +231,22 @@ class Kube:
         if not isinstance(answer, dict):
             raise KubeError(f"{where}: the answer is not an object")
         return answer
+
+    def _ask(self, method: str, path: str, body: Object | None, query: Mapping[str, str]) -> tuple[int, str, bytes]:
+        headers = {"Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = _MERGE_PATCH if method == "PATCH" else "application/json"
+        request = self._api.param_serialize(
+            method,
+            path,
+            query_params=list(query.items()),
+            header_params=headers,
+            body=body,
+            auth_settings=["BearerToken"],
+        )
+        response = self._api.call_api(*request, _request_timeout=TIMEOUT)
+        content: bytes = response.read()
+        return response.status, response.reason, content
 
 
 def _explain(status: int, body: str | bytes | None, reason: str | None) -> tuple[str, str]:
