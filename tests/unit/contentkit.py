@@ -24,7 +24,13 @@ EXPERIMENT: dict[str, Any] = {
     "title": "An experiment",
     "description": "Breaks nothing.",
     "method": [
-        {"type": "action", "name": "break", "provider": {"type": "process", "path": "true"}},
+        {
+            "type": "action",
+            "name": "break",
+            "provider": {"type": "process", "path": "true"},
+            "undo": "none",
+            "reason": "it breaks nothing",
+        },
     ],
     "rollbacks": [
         {"type": "action", "name": "mend", "provider": {"type": "process", "path": "true"}},

@@ -39,7 +39,13 @@ def chaosk8s(**provider: object) -> dict[str, Any]:
     return {"type": "probe", "name": "pods", "provider": {**module, **provider}}
 
 
+def foreign(module: str, func: str, **arguments: object) -> dict[str, Any]:
+    provider = {"type": "python", "module": f"chaosk8s.{module}.actions", "func": func, "arguments": arguments}
+    return {"type": "action", "name": "y", "provider": {**provider, "secrets": ["k8s"]}}
+
+
 FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path": "true"}}
+ACCEPTED = {**FOREIGN, "undo": "none", "reason": "it changes nothing"}
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: demo'),
@@ -88,10 +94,12 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS403", method(ours("sever", link=["primary", "standbye"])), "unknown link in fleet 'test' \"standbye\""),
     ("BS404", method(chaosk8s()), "would act on the current kube context"),
     ("BS404", method(chaosk8s(secrets=["k8s"]), secrets={"k8s": {"OTHER": "x"}}), "KUBERNETES_CONTEXT"),
-    ("BS405", {"experiment": {"rollbacks": None}}, "method[0]: nothing puts this back"),
-    ("BS405", method(FOREIGN, rollbacks=[ours("undo")]), "add the opposite action under rollbacks"),
     ("BS405", method(ours("kill", region="primary")), "add blackstart.activities.faults.undo under rollbacks"),
+    ("BS405", method(ours("kill", region="primary"), rollbacks=None), "method[0]: nothing puts this back"),
     ("BS406", {"experiment": {"method": []}}, "method: has no action"),
+    ("BS407", method(FOREIGN), "method[0]: nobody knows how to put this back; write `undo: none` and a `reason`"),
+    ("BS407", method({**FOREIGN, "undo": "none"}), "says `undo: none` without a `reason`"),
+    ("BS407", method(foreign("pod", "exec_in_pods", cmd="true")), "nobody knows how to put this back"),
 ]
 
 
@@ -121,9 +129,10 @@ def test_ids_are_unique() -> None:
         {},
         {"drill": {"victims": []}},
         guard(watch="ready", bound="< 500"),
-        method({**FOREIGN, "undo": "none"}, rollbacks=None),
-        method(FOREIGN, chaosk8s(secrets=["k8s"]), secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
-        method(FOREIGN, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
+        method(ACCEPTED, rollbacks=None),
+        method(ACCEPTED, chaosk8s(secrets=["k8s"]), secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
+        method(ACCEPTED, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
+        method(foreign("node", "cordon_node"), rollbacks=None, secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
         {"probe": {**PROMQL, "query": "rate(x[1m30s])", "regions": ["primary", "eu"]}},
     ],
 )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from blackstart.faults import foreign
 from blackstart.fleet.model import Fleet
 from blackstart.plan.content import Activity, Experiment
 from blackstart.plan.rules import Rules
@@ -75,15 +76,13 @@ def _context(experiment: Experiment) -> Iterator[Finding]:
             yield experiment.document.finding(path, "would act on the current kube context", fix)
 
 
-@EXPERIMENT_RULES.add("BS405", "error", "An action has a rollback that knows it, or says `undo: none` beside it.")
+@EXPERIMENT_RULES.add("BS405", "error", "A fault of blackstart has its `undo` under rollbacks, or says `undo: none`.")
 def _undone(experiment: Experiment) -> Iterator[Finding]:
     activities = list(experiment.activities())
-    # blackstart's `undo` knows only what blackstart did, and its faults are not for others to put back.
-    rollbacks = {a.ours for a in activities if a.section == "rollbacks" and a.data.get("type") == "action"}
+    undone = any(a.ours and a.section == "rollbacks" and a.data.get("type") == "action" for a in activities)
     for activity in activities:
-        if activity.injects and activity.ours not in rollbacks and activity.data.get("undo") != "none":
-            action = "blackstart.activities.faults.undo" if activity.ours else "the opposite action"
-            fix = f"add {action} under rollbacks, or write `undo: none` here"
+        if activity.injects and activity.ours and not undone and activity.data.get("undo") != "none":
+            fix = "add blackstart.activities.faults.undo under rollbacks, or write `undo: none` here"
             yield experiment.document.finding(activity.path, "nothing puts this back", fix)
 
 
@@ -93,6 +92,16 @@ def _injects(experiment: Experiment) -> Iterator[Finding]:
         yield experiment.document.finding(
             ("method",), "has no action: it breaks nothing, so a drill on it proves nothing"
         )
+
+
+@EXPERIMENT_RULES.add(
+    "BS407", "error", "An action of others is one that blackstart can put back, or says `undo: none` and a `reason`."
+)
+def _foreign(experiment: Experiment) -> Iterator[Finding]:
+    for activity in experiment.activities():
+        if activity.injects and (why := foreign.problem(activity.data)):
+            fix = "write `undo: none` and a `reason` beside it, or use an action of docs/faults.md"
+            yield experiment.document.finding(activity.path, why, fix)
 
 
 def _named(activity: Activity, fleet: Fleet) -> Iterator[tuple[str, str, list[str]]]:

@@ -1,0 +1,100 @@
+"""The run's label and its undo record on Kubernetes objects that somebody else's code changes.
+
+Where the object itself cannot carry them, because the action makes it or
+deletes it, a ConfigMap beside it does: the *slip*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from blackstart.evidence.undo import Undo
+from blackstart.faults.base import FaultError
+from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.objects import Object, Ref
+
+SLIPS = "v1/configmaps"
+
+_ATTEMPTS = 5
+
+
+def run_of(found: Object) -> str | None:
+    """The run whose label an object carries."""
+    run: str | None = (found["metadata"].get("labels") or {}).get(LABEL)
+    return run
+
+
+def record_of(found: Object) -> Undo | None:
+    """The undo record on an object; None without one that can be read."""
+    text = (found["metadata"].get("annotations") or {}).get(ANNOTATION)
+    try:
+        return Undo.model_validate_json(text) if text else None
+    except ValidationError:
+        return None
+
+
+def free(found: Object, ref: Ref, run: str) -> None:
+    """Raise FaultError when another run still holds the object."""
+    other = run_of(found)
+    if other and other != run:
+        raise FaultError(
+            f"{ref} still carries the label of run {other}; wait for that run to end, "
+            f"or put it back with `blackstart recover --run {other}`"
+        )
+
+
+def marked(undo: Undo) -> Object:
+    """The metadata that claims an object for a run."""
+    return {"labels": {LABEL: undo.run}, "annotations": {ANNOTATION: undo.model_dump_json()}}
+
+
+def unmarked() -> Object:
+    """The metadata that gives an object up, in a merge patch."""
+    return {"labels": {LABEL: None}, "annotations": {ANNOTATION: None}}
+
+
+def change(
+    kube: Kube, ref: Ref, decide: Callable[[Object], Object | None], fence: Callable[[], None] = lambda: None
+) -> None:
+    """Read, decide, and patch exactly what was read; None leaves it alone. Raises KubeError, or what `fence` does."""
+    for attempt in range(_ATTEMPTS):
+        found = kube.get(ref)
+        patch = decide(found)
+        if patch is None:
+            return
+        patch["metadata"] = {**patch.get("metadata", {}), "resourceVersion": found["metadata"]["resourceVersion"]}
+        fence()
+        try:
+            kube.patch(ref, patch)
+        except KubeError as error:
+            # Its status changes all the time: look again, and decide again.
+            if error.status != 409 or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            return
+
+
+def slip(undo: Undo, namespace: str) -> Ref:
+    """The ConfigMap that carries a record."""
+    return Ref(SLIPS, namespace, f"blackstart-undo-{hashlib.sha256(undo.id.encode()).hexdigest()[:12]}")
+
+
+def leave_slip(kube: Kube, undo: Undo, namespace: str) -> None:
+    """Put the record beside what is about to be made or deleted. Raises KubeError."""
+    ref = slip(undo, namespace)
+    if kube.find(ref) is None:
+        metadata = {"name": ref.name, "namespace": namespace, **marked(undo)}
+        kube.create(ref, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+
+
+def take_slip(kube: Kube, undo: Undo, namespace: str) -> None:
+    """Remove the record; nothing happens where there is none. Raises KubeError."""
+    try:
+        kube.delete(slip(undo, namespace))
+    except KubeError as error:
+        if error.status != 404:
+            raise
