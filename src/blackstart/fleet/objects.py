@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,7 +43,7 @@ class Ref:
         return f"{self.collection}/{self.name}"
 
     def __str__(self) -> str:
-        singular = self.plural.removesuffix("ies") + "y" if self.plural.endswith("ies") else self.plural.removesuffix("s")
+        singular = re.sub(r"(?<=ss)es$|s$", "", re.sub(r"ies$", "y", self.plural))
         return f"{singular} {self.namespace}/{self.name}" if self.namespace else f"{singular} {self.name}"
 
 
