@@ -12,10 +12,9 @@ from typing import Any
 from chaoslib.exceptions import ActivityFailed
 from chaoslib.types import Configuration, Secrets
 
-from blackstart.activities.session import context, fleet_of
+from blackstart.activities.session import context, fleet_of, lease
 from blackstart.faults.base import fault_of
 from blackstart.faults.inject import inject, restore_all, still_there
-from blackstart.faults.sever import EXPIRES
 from blackstart.schema.errors import BlackstartError
 
 __all__ = ["delete_pods", "isolate", "kill", "scale", "sever", "undo"]
@@ -38,17 +37,17 @@ def delete_pods(service: str, region: str, configuration: Configuration = None, 
 
 
 def isolate(
-    region: str, expires: float = EXPIRES, configuration: Configuration = None, secrets: Secrets = None
+    region: str, expires: float | None = None, configuration: Configuration = None, secrets: Secrets = None
 ) -> list[str]:
-    """Cut every link of a region, silently. The cut heals by itself after `expires` seconds."""
-    return _inject("isolate", configuration, region=region, expires=expires)
+    """Cut every link of a region, silently. The cut heals by itself after `expires` seconds, or when the run ends."""
+    return _inject("isolate", configuration, region=region, expires=expires, lease=lease())
 
 
 def sever(
-    link: list[str], expires: float = EXPIRES, configuration: Configuration = None, secrets: Secrets = None
+    link: list[str], expires: float | None = None, configuration: Configuration = None, secrets: Secrets = None
 ) -> list[str]:
-    """Cut the links between two regions or places, silently. The cut heals by itself after `expires` seconds."""
-    return _inject("sever", configuration, link=link, expires=expires)
+    """Cut the links between two regions or places, silently. The cut heals by itself as one of `isolate` does."""
+    return _inject("sever", configuration, link=link, expires=expires, lease=lease())
 
 
 def kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

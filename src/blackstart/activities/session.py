@@ -17,8 +17,10 @@ from blackstart.faults.base import FaultError
 from blackstart.faults.inject import Context
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
+from blackstart.run.fence import installed
 
 RUN = "BLACKSTART_RUN"
+LEASE = "BLACKSTART_LEASE"
 
 
 @cache
@@ -29,7 +31,13 @@ def context() -> Context:
     held = ExitStack()
     held.enter_context(store.alive(run))
     atexit.register(held.close)
-    return Context(run, store, emitter(os.environ))
+    return Context(run, store, emitter(os.environ), installed())
+
+
+def lease() -> float | None:
+    """Seconds after which what is not renewed expires; None where nobody renews, as under plain `chaos run`."""
+    seconds = os.environ.get(LEASE)
+    return float(seconds) if seconds else None
 
 
 def fleet_of(configuration: dict[str, Any] | None) -> Fleet:

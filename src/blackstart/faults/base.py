@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import importlib
 import re
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from blackstart.evidence.undo import Undo
 from blackstart.fleet.model import ControlPath, Fleet
@@ -23,6 +24,18 @@ class FaultError(BlackstartError):
 
 class Conflict(FaultError):  # noqa: N818 - a state of the world, not a mistake
     """Someone else changed the object since; nothing was overwritten."""
+
+
+class Fenced(FaultError):  # noqa: N818 - a state of the world, not a mistake
+    """This process may not change anything any more: it is being put back, or it was asked to undo."""
+
+
+Fencing = Callable[[Collection[str]], None]
+"""Raises BlackstartError unless this process may change something in these regions now."""
+
+
+def unfenced(regions: Collection[str]) -> None:
+    """No fence, as under plain `chaos run`."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,8 @@ class Fault(Protocol):
     """One kind of fault. Every method is idempotent and ends within its deadline.
 
     Besides what is said below, every method may raise FleetError when a part
-    of the fleet does not answer.
+    of the fleet does not answer. `guarded = False` on a fault says that a
+    guardian in the cluster has nothing to put back for it.
     """
 
     kind: str
@@ -52,8 +66,12 @@ class Fault(Protocol):
     def control_paths(self, fleet: Fleet, target: Target, before: dict[str, Any]) -> list[ControlPath]:
         """Every path that the fault claims to cut; empty when it claims none."""
 
-    def apply(self, fleet: Fleet, undo: Undo) -> None:
-        """Make the change; `undo` is on disk by now. Raises FaultError."""
+    def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
+        """Make the change; `undo` is on disk by now. Raises FaultError.
+
+        What is based on something read calls `fence` between the reading and
+        the write, which names the version read.
+        """
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """What shows, besides the control paths, that the change is there, by `within` seconds. Raises FaultError."""
@@ -63,6 +81,14 @@ class Fault(Protocol):
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """What shows that it is as before, waiting up to the fault's deadline; raises FaultError."""
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A fault that ends by itself unless it is renewed."""
+
+    def renew(self, fleet: Fleet, undo: Undo, ttl: float) -> None:
+        """Let it last `ttl` seconds from now. Raises fleet.nft.Expired when it has ended already."""
 
 
 def fault_of(kind: str) -> Fault:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from blackstart.evidence.undo import Undo
 from blackstart.faults import roles
 from blackstart.faults.base import FaultError, Target
+from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet.model import ControlPath, Fleet
@@ -36,6 +38,7 @@ class DeletePods:
     """All pods of a workload."""
 
     kind = "delete-pods"
+    guarded = False
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
         """`service` and `region` by role."""
@@ -66,11 +69,12 @@ class DeletePods:
         pods = _Before.model_validate(before).pods
         return [ControlPath(place=place, address=pod.address, get=pod.get) for pod in pods]
 
-    def apply(self, fleet: Fleet, undo: Undo) -> None:
+    def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
         """Delete exactly the captured pods."""
         data = _Data.model_validate(undo.data)
         with open_kube(fleet, data.region) as kube:
             for pod in _Before.model_validate(undo.before).pods:
+                fence()
                 kube.delete_pod(data.namespace, pod.name, pod.uid)
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
@@ -88,6 +92,10 @@ class DeletePods:
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Nothing to write: the Deployment makes new pods."""
+
+    def changes(self, fleet: Fleet, undo: Undo) -> list[Change]:
+        """None."""
+        return []
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """As many pods as wanted are ready; the list of pods is asked, because the Deployment's count lags behind."""

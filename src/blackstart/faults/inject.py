@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blackstart.evidence.events import Emit
+from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.records import FaultEvent, FaultState, Interval, Note
 from blackstart.evidence.undo import Entry, Store, Undo, UndoError, now
-from blackstart.faults.base import Conflict, Fault, FaultError, Target, fault_of
+from blackstart.faults.base import Conflict, Fault, FaultError, Fencing, Target, fault_of, unfenced
 from blackstart.faults.clusters import same_fleet, verify
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.kube import KubeError, WrongCluster
@@ -42,6 +43,7 @@ class Context:
     run: str
     store: Store
     emit: Emit
+    fence: Fencing = unfenced
     named: set[str] = field(default_factory=set)
     """Ids given to faults, also to those that never came to be armed."""
 
@@ -80,7 +82,9 @@ def _inject(fault: Fault, fleet: Fleet, target: Target, context: Context) -> str
             before = fault.capture(fleet, target)
             paths = fault.control_paths(fleet, target, before)
             probe = stack.enter_context(ControlProbe(fleet, paths)) if paths else None
+            failpoint("arm.before")
             undo = _record(fault, fleet, target, name, clusters, before, context)
+            failpoint("arm.after")
         except BlackstartError as error:
             _never_armed(fault, name, target.name, error, context)
             raise
@@ -116,13 +120,19 @@ def _record(
 
 
 def _apply(fault: Fault, fleet: Fleet, undo: Undo, context: Context) -> None:
+    def fence() -> None:
+        context.fence(tuple(undo.clusters))
+
     try:
-        fault.apply(fleet, undo)
+        fence()
+        fault.apply(fleet, undo, fence)
+        failpoint("apply.after")
     except BlackstartError as error:
         # It may have changed something before it failed: it stays outstanding and is reverted.
         context.tell(undo, FaultState.FAILED, str(error))
         raise
     context.note(undo, FaultState.APPLIED)
+    failpoint("applied.after")
     context.tell(undo, FaultState.APPLIED)
 
 
@@ -141,7 +151,9 @@ def _prove(
     except BlackstartError as error:
         context.tell(undo, FaultState.INEFFECTIVE, str(error))
         raise Ineffective(f"{undo.kind} {undo.target}: {error}") from error
+    failpoint("confirm.after")
     context.note(undo, FaultState.CONFIRMED, detail)
+    failpoint("confirmed.after")
     context.tell(undo, FaultState.CONFIRMED, detail, t0)
 
 
@@ -174,31 +186,42 @@ def still_there(entries: Iterable[Entry], fleet: Fleet, context: Context) -> Non
 
 
 def restore(entry: Entry, fleet: Fleet, context: Context) -> FaultState:
-    """Put one fault back and prove it; returns the state in which it ends.
+    """Put one fault back and prove it, as `restore_held` does, while no other process puts the run back."""
+    with context.store.restoring(entry.undo.run):
+        return restore_held(entry, fleet, context)
 
-    Idempotent: what is back already is only confirmed. Raises FaultError,
+
+def restore_held(entry: Entry, fleet: Fleet, context: Context, within: float = REVERTS_WITHIN) -> FaultState:
+    """Put one fault back and prove it; returns the state in which it ends. The caller is inside `Store.restoring`.
+
+    Idempotent: what is back already is only confirmed. A part of the fleet
+    that does not answer is asked again for `within` seconds. Raises FaultError,
     FleetError or UndoError when it stays outstanding; CONFLICT is returned.
     """
     undo = entry.undo
-    with context.store.restoring(undo.run):
-        latest = context.store.read(undo.run).latest.get(undo.id, entry)
-        if not latest.outstanding:
-            return latest.state
-        same_fleet(fleet, undo)
-        fault = fault_of(undo.kind)
-        try:
-            _revert(fault, fleet, undo)
-        except Conflict as error:
-            if latest.state is not FaultState.CONFLICT:
-                context.note(undo, FaultState.CONFLICT, str(error))
-            context.tell(undo, FaultState.CONFLICT, str(error))
-            return FaultState.CONFLICT
-        context.note(undo, FaultState.REVERTED)
-        context.tell(undo, FaultState.REVERTED)
-        detail = fault.confirm_reverted(fleet, undo)
-        context.note(undo, FaultState.CONFIRMED_REVERTED, detail)
-        context.tell(undo, FaultState.CONFIRMED_REVERTED, detail)
-        return FaultState.CONFIRMED_REVERTED
+    latest = context.store.read(undo.run).latest.get(undo.id, entry)
+    if not latest.outstanding:
+        return latest.state
+    same_fleet(fleet, undo)
+    fault = fault_of(undo.kind)
+    try:
+        failpoint("revert.before")
+        _revert(fault, fleet, undo, within)
+        failpoint("revert.after")
+    except Conflict as error:
+        if latest.state is not FaultState.CONFLICT:
+            context.note(undo, FaultState.CONFLICT, str(error))
+        context.tell(undo, FaultState.CONFLICT, str(error))
+        return FaultState.CONFLICT
+    context.note(undo, FaultState.REVERTED)
+    failpoint("reverted.after")
+    context.tell(undo, FaultState.REVERTED)
+    detail = fault.confirm_reverted(fleet, undo)
+    failpoint("confirm_reverted.after")
+    context.note(undo, FaultState.CONFIRMED_REVERTED, detail)
+    failpoint("confirm_reverted.recorded")
+    context.tell(undo, FaultState.CONFIRMED_REVERTED, detail)
+    return FaultState.CONFIRMED_REVERTED
 
 
 def restore_all(entries: Iterable[Entry], fleet: Fleet, context: Context) -> list[str]:
@@ -220,18 +243,18 @@ def told(error: Exception) -> str:
     return str(error) if isinstance(error, BlackstartError) else f"{type(error).__name__}: {error}"
 
 
-def _revert(fault: Fault, fleet: Fleet, undo: Undo) -> None:
-    until = time.monotonic() + REVERTS_WITHIN
+def _revert(fault: Fault, fleet: Fleet, undo: Undo, within: float) -> None:
+    until = time.monotonic() + within
     while True:
         try:
             return fault.revert(fleet, undo)
         except FleetError as error:
-            if not _may_pass(error) or time.monotonic() >= until:
+            if not may_pass(error) or time.monotonic() >= until:
                 raise
         time.sleep(0.5)
 
 
-def _may_pass(error: FleetError) -> bool:
+def may_pass(error: FleetError) -> bool:
     """Whether asking again may help: no answer, or one that says that the server is busy or ill."""
     if isinstance(error, WrongCluster):
         return False

@@ -6,7 +6,7 @@ from typing import Any
 
 from blackstart.faults import roles
 from blackstart.faults.base import FaultError, Target
-from blackstart.faults.sever import EXPIRES, Sever, cut_target
+from blackstart.faults.sever import Sever, cut_target
 from blackstart.fleet.model import Fleet
 
 
@@ -16,12 +16,12 @@ class Isolate(Sever):
     kind = "isolate"
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
-        """`region` by role; `expires`: seconds."""
+        """`region` by role; `expires` and `lease` as for `cut_target`."""
         region = roles.region(fleet, args["region"])
         links = fleet.links_of(region)
         if not links:
             raise FaultError(f"fleet {fleet.fleet!r}: region {region!r} has no links; see `links`")
-        return [cut_target(fleet, region, links, args.get("expires", EXPIRES))]
+        return [cut_target(fleet, region, links, args)]
 
 
 FAULT = Isolate()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from blackstart.evidence.undo import Undo
 from blackstart.faults import paths, roles
 from blackstart.faults.base import FaultError, Target
+from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet import power
@@ -27,6 +29,7 @@ class Kill:
     """A region without power."""
 
     kind = "kill"
+    guarded = False
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
         """`region` by role."""
@@ -48,7 +51,7 @@ class Kill:
         """Everything that leads into the region."""
         return paths.of_region(fleet, _Data.model_validate(target.data).region)
 
-    def apply(self, fleet: Fleet, undo: Undo) -> None:
+    def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
         """Kill it."""
         power.kill(_power(fleet, _Data.model_validate(undo.data).region))
 
@@ -62,6 +65,11 @@ class Kill:
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Bring it back."""
         power.restore(_power(fleet, _Data.model_validate(undo.data).region))
+
+    def changes(self, fleet: Fleet, undo: Undo) -> list[Change]:
+        """Its state, by the power command."""
+        found = power.state(_power(fleet, _Data.model_validate(undo.data).region))
+        return [] if found == "up" else [Change(f"region {undo.target}", "power", found, "up")]
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """It is up, its workloads are available in new containers, and everything that leads into it answers."""

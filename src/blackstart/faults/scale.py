@@ -7,15 +7,20 @@ run is left on the object, and nothing is reverted.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.undo import Undo
 from blackstart.faults import paths, roles
 from blackstart.faults.base import Conflict, FaultError, Target
+from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet.kube import Deployment, Kube, KubeError
 from blackstart.fleet.model import ControlPath, Fleet
+from blackstart.fleet.objects import Ref
+from blackstart.fleet.touch import touch
 from blackstart.schema.base import Model
 
 LABEL = "blackstart.dev/run"
@@ -73,7 +78,7 @@ class Scale:
         data = _Data.model_validate(target.data)
         return [paths.direct(fleet, data.service, data.region)] if data.replicas == 0 else []
 
-    def apply(self, fleet: Fleet, undo: Undo) -> None:
+    def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
         """One patch: label, undo record, replicas."""
         data, before = _Data.model_validate(undo.data), _Before.model_validate(undo.before)
 
@@ -86,7 +91,7 @@ class Scale:
             return _patch(undo.run, undo.model_dump_json(), data.replicas)
 
         with open_kube(fleet, data.region) as kube:
-            _change(kube, data, change)
+            _change(kube, data, change, fence)
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """The controller has brought the number of pods to what was asked."""
@@ -104,27 +109,37 @@ class Scale:
         return wait_for(f"scale {undo.target}", within, look)
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
-        """One patch: the old count, and label and record away; only while the fault's own value stands."""
-        data, before = _Data.model_validate(undo.data), _Before.model_validate(undo.before)
+        """One patch: the old count, and label and record away; only while the fault's own value stands.
 
-        def change(found: Deployment) -> dict[str, Any] | None:
-            if found.labels.get(LABEL) != undo.run:
-                return None
-            if found.replicas not in (data.replicas, before.replicas):
-                raise Conflict(
-                    f"scale {undo.target}: has {found.replicas} replicas; it had {before.replicas}, the drill wrote "
-                    f"{data.replicas}, so someone else changed it and it is left alone; scale it as you want it and "
-                    f"accept that with `kubectl label deployment {data.deployment} -n {data.namespace} {LABEL}-`"
-                )
-            return _patch(None, None, before.replicas)
-
+        Without the label nothing was changed yet, or it is back already; a
+        change that is still on its way then comes too late.
+        """
+        data = _Data.model_validate(undo.data)
         with open_kube(fleet, data.region) as kube:
             try:
-                _change(kube, data, change)
+                found = kube.deployment(data.namespace, data.deployment)
+                if LABEL not in found.labels:
+                    touch(kube, Ref("apps/v1/deployments", data.namespace, data.deployment))
+                _change(kube, data, lambda found: _way_back(found, undo))
             except KubeError as error:
                 if error.status != 404:
                     raise
                 raise Conflict(f"scale {undo.target}: someone deleted it; there is nothing to put back") from error
+
+    def changes(self, fleet: Fleet, undo: Undo) -> list[Change]:
+        """The replica count, and the run's label and record."""
+        data = _Data.model_validate(undo.data)
+        with open_kube(fleet, data.region) as kube:
+            found = kube.deployment(data.namespace, data.deployment)
+        patch = _way_back(found, undo)
+        if patch is None:
+            return []
+        thing = f"{data.region}: deployment {data.namespace}/{data.deployment}"
+        return [
+            Change(thing, "spec.replicas", found.replicas, patch["spec"]["replicas"]),
+            Change(thing, f"label {LABEL}", undo.run, None),
+            Change(thing, f"annotation {ANNOTATION}", "the undo record", None),
+        ]
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """Nothing of the run is on the object, and every replica is available."""
@@ -150,18 +165,40 @@ def _free(found: Deployment, name: str) -> None:
         )
 
 
+def _way_back(found: Deployment, undo: Undo) -> dict[str, Any] | None:
+    """The patch that puts it back; None when the run has no claim on it. Raises Conflict."""
+    data, before = _Data.model_validate(undo.data), _Before.model_validate(undo.before)
+    if found.labels.get(LABEL) != undo.run:
+        return None
+    if found.replicas not in (data.replicas, before.replicas):
+        raise Conflict(
+            f"scale {undo.target}: has {found.replicas} replicas; it had {before.replicas}, the drill wrote "
+            f"{data.replicas}, so someone else changed it and it is left alone; scale it as you want it and "
+            f"accept that with `kubectl label deployment {data.deployment} -n {data.namespace} {LABEL}-`"
+        )
+    return _patch(None, None, before.replicas)
+
+
 def _patch(label: str | None, annotation: str | None, replicas: int) -> dict[str, Any]:
     metadata = {"labels": {LABEL: label}, "annotations": {ANNOTATION: annotation}}
     return {"metadata": metadata, "spec": {"replicas": replicas}}
 
 
-def _change(kube: Kube, data: _Data, change: Any) -> None:
+def _change(
+    kube: Kube,
+    data: _Data,
+    change: Callable[[Deployment], dict[str, Any] | None],
+    fence: Callable[[], None] = lambda: None,
+) -> None:
     for attempt in range(_ATTEMPTS):
         found = kube.deployment(data.namespace, data.deployment)
         patch = change(found)
         if patch is None:
             return
         patch["metadata"]["resourceVersion"] = found.resource_version
+        # Whoever takes the Lease touches the object next: the version read is of no use any more then.
+        fence()
+        failpoint("patch.before")
         try:
             kube.patch_deployment(data.namespace, data.deployment, patch)
         except KubeError as error:

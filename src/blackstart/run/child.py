@@ -15,21 +15,31 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Collection
+from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import IO, Any
 
 from pydantic import Field, ValidationError
 
+from blackstart.evidence import failpoints
 from blackstart.evidence.events import HELD, Emit, Pipe, emitter
+from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.records import Activity
 from blackstart.evidence.undo import Store
 from blackstart.faults.contexts import unnamed_contexts
+from blackstart.faults.foreign import refused
 from blackstart.faults.inject import Context, restore_all, still_there
 from blackstart.fleet.environment import environment
+from blackstart.fleet.kube import Kube
+from blackstart.fleet.lease import check_fence
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 from blackstart.run.conductor import Conductor
-from blackstart.schema.base import Model
+from blackstart.run.fence import Fence, install
+from blackstart.run.orders import Orders
+from blackstart.schema.base import Model, Seconds
 from blackstart.schema.errors import BlackstartError
 
 OUTSTANDING = 14
@@ -37,7 +47,13 @@ _USAGE = 2
 
 
 class Job(Model):
-    """What to do. `state`: the state folder; `log`: where Chaos Toolkit's own words go; `env`: secrets' variables."""
+    """What to do.
+
+    `state`: the state folder; `log`: where Chaos Toolkit's own words go;
+    `env`: secrets' variables; `lease`: seconds after which what nobody renews
+    is put back; `fenced`: region and namespace of each Lease that the run must
+    still hold when it changes something there.
+    """
 
     experiment: dict[str, Any]
     run: str
@@ -45,6 +61,8 @@ class Job(Model):
     state: Path | None = None
     log: Path | None = None
     env: dict[str, str] = Field(default={}, repr=False)
+    lease: Seconds | None = None
+    fenced: list[tuple[str, str]] = []
 
 
 def main(stdin: IO[bytes] | None = None) -> int:
@@ -56,32 +74,35 @@ def main(stdin: IO[bytes] | None = None) -> int:
     except ValidationError as error:
         sys.stderr.write(f"child: the first line on stdin is no job: {error.error_count()} errors\n")
         return _USAGE
+    failpoints.role("child")
     _leave_the_terminal()
     _quiet(job.log)
     emit = emitter(os.environ)
     try:
         fleet = _prepare(job)
-        context = Context(job.run, Store(), emit)
+        context, orders = Context(job.run, Store(), emit), Orders(lines)
+        if job.lease:
+            install(Fence([orders.check, partial(_leases_held, job, fleet)], job.lease))
         with context.store.alive(job.run):
-            return _run(job, fleet, context, lines)
+            return _run(job, fleet, context, orders)
     except BlackstartError as error:
         _early_end(emit, error)
         return 0
 
 
-def _run(job: Job, fleet: Fleet, context: Context, lines: IO[bytes]) -> int:
+def _run(job: Job, fleet: Fleet, context: Context, orders: Orders) -> int:
     conductor = Conductor(context.emit, lambda: _held(context.emit))
-    threading.Thread(target=_listen, args=(lines, conductor), name="stdin", daemon=True).start()
+    threading.Thread(target=_listen, args=(orders, conductor), name="stdin", daemon=True).start()
     signal.signal(signal.SIGTERM, conductor.on_signal)
     try:
-        if problems := unnamed_contexts(job.experiment):
+        if problems := [*unnamed_contexts(job.experiment), *refused(job.experiment)]:
             raise BlackstartError("; ".join(problems))
         conductor.conduct(job.experiment)
     except BaseException as error:
         # Whatever happened, what was broken is put back below.
         _early_end(context.emit, error)
         logging.getLogger("chaostoolkit").exception("the experiment ended early")
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _unheard)
     return _put_back(fleet, context)
 
 
@@ -108,15 +129,23 @@ def _prepare(job: Job) -> Fleet:
     os.environ.update(job.env)
     os.environ.update(environment(fleet, Store().state))
     os.environ["BLACKSTART_RUN"] = job.run
+    if job.lease:
+        os.environ["BLACKSTART_LEASE"] = str(job.lease)
     # The shipped experiments pause by this much under plain `chaos run`; here the hold comes after them.
     os.environ["BLACKSTART_STAY"] = "0"
     return fleet
 
 
-def _listen(lines: IO[bytes], conductor: Conductor) -> None:
-    for line in lines:
-        if line.strip() == b"undo":
-            break
+def _leases_held(job: Job, fleet: Fleet, regions: Collection[str]) -> None:
+    """Raises Lost when a Lease of the run in one of the regions was taken over, KubeError when that is not known."""
+    for region, namespace in job.fenced:
+        if region in regions:
+            with Kube(fleet.regions[region].cluster) as kube:
+                check_fence(kube, namespace, job.run)
+
+
+def _listen(orders: Orders, conductor: Conductor) -> None:
+    orders.wait()
     conductor.release()
 
 
@@ -124,6 +153,7 @@ def _held(emit: Emit) -> None:
     emit(Activity(section="method", name="hold", status="succeeded", detail="the method is done"))
     if isinstance(emit, Pipe):
         emit.write(HELD)
+    failpoint("held")
 
 
 def _leave_the_terminal() -> None:
@@ -131,7 +161,12 @@ def _leave_the_terminal() -> None:
     with contextlib.suppress(PermissionError):
         os.setsid()
     for number in (signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, _unheard)
+
+
+def _unheard(number: int, frame: FrameType | None) -> None:
+    # Not SIG_IGN: a region that is started from here would inherit that.
+    return None
 
 
 def _quiet(log: Path | None) -> None:

@@ -6,17 +6,22 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from blackstart.evidence import failpoints
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.plan.resolve import Plan
 from blackstart.probes import read
+from blackstart.run import watchdog
 from blackstart.run.census import censuses
+from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
 from blackstart.run.measuring import sample_from
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
+from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
 from blackstart.run.supervisor import Outcome, Parts, Supervisor
@@ -39,6 +44,7 @@ async def conduct[R](
     does not cost the report. Raises EvidenceError when `folder` cannot be
     written to; nothing was injected then.
     """
+    failpoints.role("supervisor")
     streams = client_streams(plan.drill.client, plan.fleet, plan.services)
     header = make_header(plan, run_id, [stream for stream, _ in streams.values()], command, now)
     supervisor = Supervisor(plan, header, streams, folder, real_parts(plan, run_id, folder))
@@ -62,6 +68,17 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         job=_job(plan, run_id),
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
         outstanding=lambda: outstanding(store, run_id),
+        shielding=_shielding(plan, run_id, store),
+    )
+
+
+def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
+    lease, fleet = plan.drill.lease, plan.fleet
+    job = watchdog.Job(run=run_id, state=store.state, fleet=fleet.source or Path(), ttl=lease)
+    return Shielding(
+        watchdog=([sys.executable, "-m", watchdog.__name__], job),
+        cuts=[Cuts(store, run_id, fleet, lease)],
+        needed=partial(objects_changed, store, run_id),
     )
 
 

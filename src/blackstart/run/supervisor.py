@@ -7,14 +7,16 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.reader import EVIDENCE
 from blackstart.evidence.records import (
     Body,
@@ -37,8 +39,10 @@ from blackstart.run.guards import Guards
 from blackstart.run.log import Listener, Log
 from blackstart.run.looks import Look, run_looks
 from blackstart.run.measuring import Read, Sample, probing
+from blackstart.run.protection import Held
 from blackstart.run.putback import PutBack
 from blackstart.run.recorder import Recorder
+from blackstart.run.shield import Shield, Shielding
 from blackstart.run.stop import Stop, first_of
 from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
 from blackstart.run.worker import Worker
@@ -59,7 +63,8 @@ class Parts:
     preflight: what must be true before anything is touched. slate: what an
     earlier drill, or this one, must not have left behind. census: counts what
     each region of each service has. outstanding: ids of faults of this run
-    that are not put back.
+    that are not put back. shielding: what puts things back when the
+    supervisor cannot.
     """
 
     sample: Sample
@@ -71,6 +76,7 @@ class Parts:
     job: Mapping[str, Any]
     recover: Sequence[str]
     outstanding: Callable[[], list[str]]
+    shielding: Shielding = field(default_factory=Shielding)
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,8 @@ class Supervisor:
         self._outstanding: list[str] | None = None
         self._crash: str | None = None
         self._put_back = PutBack(parts.recover, parts.outstanding, folder, self._log, self._drill.phases.undo)
+        self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, self._lost)
+        self._undoing = False
         self._log.listen(self._see)
 
     def listen(self, listener: Listener) -> None:
@@ -125,6 +133,7 @@ class Supervisor:
             end = await self._phases()
         except Exception as error:  # noqa: BLE001 - the undo ran on the way here; report what there is
             end = await self._crashed(error)
+        await self._shield.close(self._outstanding or [])
         self._log(end)
         await self._recorder.close()
         return Outcome(end, self._outstanding or [], self._crash, self._recorder.broken)
@@ -135,8 +144,11 @@ class Supervisor:
         if self._stop.ask("interrupted", name):
             self._note("warning", f"{name}: undoing, then reporting")
             return
-        recover = f"blackstart recover --run {self._header.run_id}"
-        self._note("warning", f"{name} again: the undo is not skipped; to leave it, kill -9 this and run `{recover}`")
+        self._note(
+            "warning",
+            f"{name} again: the undo is not skipped; to leave it to the watchdog and the guardians, kill -9 this "
+            f"(process {os.getpid()}); see how it went with `blackstart recover --run {self._header.run_id}`",
+        )
 
     # -- the phases
 
@@ -164,9 +176,13 @@ class Supervisor:
 
     async def _preflight(self) -> End | None:
         self._log(PhaseStart(phase=Phase.PREFLIGHT))
+        try:
+            locked = await self._shield.lock()
+        except Held as held:
+            return End(how="blocked", detail=f"{held}; nothing was injected")
         looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
         checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
-        return self._refusal(checks, "preflight") or self._stopped_early()
+        return self._refusal([locked, *checks], "preflight") or self._stopped_early()
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))
@@ -178,7 +194,9 @@ class Supervisor:
         checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
-        return self._refusal([*checks, *counted], "baseline") or self._stopped_early()
+        if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():
+            return refusal
+        return self._refusal(await self._shield.up(), "protection") or self._stopped_early()
 
     async def _inject(self) -> None:
         self._log(PhaseStart(phase=Phase.INJECT))
@@ -191,9 +209,11 @@ class Supervisor:
             self._stop.ask("interrupted", "the evidence could not be put on the disk; nothing was injected")
         if self._stop:
             return
+        job = {**self._parts.job, **self._shield.job}
         self._injector = await Worker.start(
-            self._parts.injector, self._folder / "injector.log", self._log, self._parts.job
+            self._parts.injector, self._folder / "injector.log", self._log, job, self._shield.guard
         )
+        failpoint("child.told")
         await self._wait(self._drill.phases.inject, self._injector.held, self._injector.ended)
 
     async def _hold(self) -> None:
@@ -215,9 +235,12 @@ class Supervisor:
     async def _undo(self) -> None:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
         self._guards = None
+        self._undoing = True
         self._log(PhaseStart(phase=Phase.UNDO))
+        self._shield.undoing()
         self._outstanding = await self._put_back.undo(self._injector)
         self._log(Outstanding(faults=self._outstanding))
+        await self._shield.down(self._outstanding)
 
     async def _failback(self) -> None:
         if self._stop:
@@ -292,6 +315,12 @@ class Supervisor:
         if self._crash is None:
             self._crash = "".join(traceback.format_exception(error))
             self._stop.ask("aborted", f"the supervisor failed: {type(error).__name__}: {error}")
+
+    def _lost(self, reason: str) -> None:
+        if self._undoing:
+            self._note("warning", reason)
+        else:
+            self._stop.ask("aborted", reason)
 
     def _note(self, level: Literal["info", "warning", "error"], text: str) -> None:
         self._log(Note(level=level, text=text))

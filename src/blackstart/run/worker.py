@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from blackstart.evidence.events import EVENTS_FD, HELD
 from blackstart.evidence.records import BODY, Activity, Body, FaultEvent, FaultState, Note
+from blackstart.run.sessions import kill_session
 from blackstart.run.stop import first_of
 
 _LINE_LIMIT = 1 << 20
@@ -43,12 +44,19 @@ class Worker:
 
     @classmethod
     async def start(
-        cls, argv: Sequence[str], log: Path, on_event: Callable[[Body], None], job: Mapping[str, Any] | None = None
+        cls,
+        argv: Sequence[str],
+        log: Path,
+        on_event: Callable[[Body], None],
+        job: Mapping[str, Any] | None = None,
+        announce: Callable[[int], None] = lambda pid: None,
     ) -> Worker:
         """Start the process; what it prints goes to the file `log`.
 
         With a job, that is the first line on its standard input, which stays
-        open: it ends when this process does. Raises OSError.
+        open: it ends when this process does. `announce` is told the process
+        number before the job is handed over; what it raises ends the process
+        and is raised. Raises OSError.
         """
         reading, writing = os.pipe()
         try:
@@ -69,6 +77,11 @@ class Worker:
             os.close(writing)
         worker = cls(process, on_event, log)
         worker._tasks = [asyncio.create_task(worker._listen(reading)), asyncio.create_task(worker._wait())]
+        try:
+            announce(process.pid)
+        except BaseException:
+            await worker.kill()
+            raise
         if job is not None:
             worker._say(json.dumps(job))
         return worker
@@ -149,23 +162,3 @@ def _failure(body: Body) -> str | None:
             return f"the fault {body.fault} ({body.target}) is {body.state}: {body.detail}"
         case _:
             return None
-
-
-def kill_session(leader: int) -> None:
-    """Kill every process of the session that `leader` began, the leader too if it still runs."""
-    for pid in session_members(leader):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-def session_members(leader: int) -> list[int]:
-    """The processes of a session, from /proc."""
-    members = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            # The process may end while it is looked at.
-            with contextlib.suppress(OSError, IndexError):
-                # After the name in brackets: state, parent, group, session.
-                if int((entry / "stat").read_text().rpartition(")")[2].split()[3]) == leader:
-                    members.append(int(entry.name))
-    return members

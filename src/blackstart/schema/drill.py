@@ -171,6 +171,11 @@ class Drill(Model):
     client: Client = Client()
     steady: Steady = Steady()
     phases: Phases = Phases()
+    lease: Seconds = Field(
+        default=15.0,
+        ge=3,
+        description="after so long without a sign of life from the runner, what it broke is put back without it",
+    )
     probes: list[Name] = []
     objectives: list[Objective] = Field(min_length=1)
     guards: list[Guard] = [Guard(watch="survivors")]
