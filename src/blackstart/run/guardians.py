@@ -1,0 +1,137 @@
+"""A guardian as the operator sees it: started with its Lease, renewed, ended."""
+
+from __future__ import annotations
+
+import time
+
+from pydantic import ValidationError
+
+from blackstart.fleet import lease as leases
+from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.lease import RUN_LABEL
+from blackstart.fleet.model import Fleet
+from blackstart.fleet.objects import Object, Ref, ref_of
+from blackstart.plan.guardians import LABELS, Ward, manifests
+from blackstart.run.guardian import STATE, Beat
+from blackstart.schema.errors import BlackstartError
+
+START = 60.0
+"""Seconds in which a guardian must say that it is alive: its image may have to be pulled."""
+
+END = 20.0
+"""Seconds in which everything of a guardian must be gone once its Lease is."""
+
+_LOOK = 0.25
+_SELECTOR = f"app.kubernetes.io/name={LABELS['app.kubernetes.io/name']},{RUN_LABEL}="
+
+
+class GuardianError(BlackstartError):
+    """A guardian did not start, or something of it is still there."""
+
+
+class Guarded:
+    """A ward with its Lease and its guardian; renewable.
+
+    ttl: seconds without a renewal after which the guardian takes over. Raises
+    GuardianError when the fleet has no image for guardians, KubeError when
+    its kubeconfig is of no use.
+    """
+
+    def __init__(self, ward: Ward, fleet: Fleet, run: str, ttl: float) -> None:
+        if fleet.guardian is None:
+            raise GuardianError(
+                f"fleet {fleet.fleet!r} has no `guardian.image`, and this drill changes objects in {ward}; "
+                "see `blackstart guardian-image`"
+            )
+        self.ward, self.region, self.name = ward, ward.region, f"the Lease of {ward}"
+        self._run, self._ttl = run, ttl
+        self._cluster, self._image = fleet.regions[ward.region].cluster, fleet.guardian.image
+        self._ref = leases.run_lease(ward.namespace, run)
+        self._refs = [self._ref]
+        self._kube = Kube(self._cluster)
+
+    def start(self, deadline: float) -> str:
+        """Take the Lease, start the guardian, and wait until it says that it is alive and allowed to do its work.
+
+        Raises GuardianError, KubeError; `end` clears what was made.
+        """
+        self._kube.verify_identity()
+        lease = leases.create(self._kube, self._ref, self._run, self._ttl)
+        for manifest in manifests(self.ward, lease, self._run, self._cluster.uid, self._image):
+            self._refs.append(ref_of(manifest))
+            self._kube.create(self._refs[-1], manifest)
+        began = renewed = time.monotonic()
+        while (now := time.monotonic()) < began + deadline:
+            beat = self.beat()
+            if beat and beat.state == "watching":
+                return f"guardian of {self.ward} alive after {now - began:.1f} s"
+            if now - renewed > self._ttl / 5:
+                self.renew()
+                renewed = now
+            time.sleep(_LOOK)
+        raise GuardianError(f"guardian of {self.ward}: not alive after {deadline:g} s: {self._why(beat)}")
+
+    def beat(self) -> Beat | None:
+        """The guardian's last sign of life, None before the first. Raises Lost, KubeError."""
+        lease = leases.held(self._kube, self._ref, self._run)
+        try:
+            return Beat.model_validate_json(lease.annotations.get(STATE, ""))
+        except ValidationError:
+            return None
+
+    def renew(self) -> None:
+        """Keep the guardian from taking over. Raises Lost, KubeError."""
+        leases.renew(self._kube, leases.held(self._kube, self._ref, self._run))
+
+    def end(self, deadline: float, *, restored: bool = True) -> list[str]:
+        """Delete the Lease if all is restored, and wait until everything is gone; what the guardian did, if anything.
+
+        A guardian that has taken over finishes its work first. Raises
+        GuardianError after `deadline` seconds, KubeError.
+        """
+        until = time.monotonic() + deadline
+        left = [str(self._ref)]
+        trouble = ""
+        while left and time.monotonic() < until:
+            try:
+                if restored:
+                    leases.release(self._kube, self._ref, self._run)
+                left = self._left()
+                trouble = ""
+            except KubeError as error:
+                trouble = str(error)
+            if left:
+                time.sleep(_LOOK)
+        if left:
+            raise GuardianError(f"guardian of {self.ward}: still there: {trouble or ', '.join(left)}")
+        try:
+            return self.reports()
+        finally:
+            self._kube.close()
+
+    def reports(self) -> list[str]:
+        """What guardians of this run wrote about this namespace. Raises KubeError."""
+        events = self._kube.select("v1/events", self.ward.namespace, f"{RUN_LABEL}={self._run}")
+        return [str(event.get("message", "")) for event in events]
+
+    def _left(self) -> list[str]:
+        left = [str(ref) for ref in self._refs if self._kube.find(ref) is not None]
+        return left + [str(Ref("v1/pods", self.ward.namespace, p["metadata"]["name"])) for p in self._pods()]
+
+    def _pods(self) -> list[Object]:
+        return self._kube.select("v1/pods", self.ward.namespace, f"{_SELECTOR}{self._run}")
+
+    def _why(self, beat: Beat | None) -> str:
+        """Why it is not alive, as far as the cluster says."""
+        if beat and beat.said:
+            return ", ".join(beat.said)
+        return "; ".join(_trouble(pod) for pod in self._pods()) or f"no pod was made for job {self._ref.name}"
+
+
+def _trouble(pod: Object) -> str:
+    status = pod.get("status") or {}
+    waiting = [(c.get("state") or {}).get("waiting") or {} for c in status.get("containerStatuses") or []]
+    unready = [c for c in status.get("conditions") or [] if c.get("status") != "True"]
+    reasons = [f"{w.get('reason')}: {w.get('message', '')}" for w in waiting if w]
+    reasons += [f"{c.get('type')}: {c.get('reason', '')} {c.get('message', '')}".strip() for c in unready]
+    return f"its pod is {status.get('phase')}: {reasons[0] if reasons else 'no reason given'}"
