@@ -92,6 +92,24 @@ def test_the_plan_says_who_needs_one(place: Place) -> None:
         wards({"method": [{"provider": {**SCALE, "arguments": {"region": "x", "service": "y"}}}]}, place.fleet)
 
 
+@pytest.mark.parametrize(
+    "context", ["here", {"type": "env", "key": "BLACKSTART_CONTEXT_PRIMARY"}, {"type": "env", "key": "OWN"}]
+)
+def test_actions_of_other_extensions_need_one_too(
+    place: Place, context: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OWN", "here")
+    arguments = {"name": "db", "ns": "data", "replicas": 0}
+    scale = {"type": "python", "module": "chaosk8s.statefulset.actions", "func": "scale_statefulset"}
+    cordon = {"type": "python", "module": "chaosk8s.node.actions", "func": "cordon_node", "secrets": ["k8s"]}
+    method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": cordon}]
+    experiment = {"secrets": {"k8s": {"KUBERNETES_CONTEXT": context}}, "method": method}
+    assert wards(experiment, place.fleet) == [Ward("us", "data", (Ref("apps/v1/statefulsets", "data", "db"),))]
+    experiment["secrets"] = {"k8s": {"KUBERNETES_CONTEXT": "elsewhere"}}
+    with pytest.raises(FaultError, match="is of no region of fleet 'fake'"):
+        wards(experiment, place.fleet)
+
+
 def test_it_starts_lives_and_ends_without_a_trace(place: Place) -> None:
     protected = place.protected()
     (lock,) = protected.lock()
@@ -166,16 +184,6 @@ def test_a_run_that_stops_renewing_loses_its_lease_and_is_put_back(place: Place)
     assert place.left() == []
 
 
-def test_a_run_that_could_not_restore_leaves_it_to_the_guardian(place: Place) -> None:
-    protected = place.protected(ttl=1.0)
-    protected.start()
-    inject(FAULT, place.here.fleet, {"service": "frontend", "region": "primary"}, place.here.context())
-    protected.end(restored=False)
-    assert place.here.replicas == 3
-    assert len(protected.said) == 1
-    assert place.left() == []
-
-
 def test_no_guardian_no_drill(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackstart.run.protected.START", 1.0)
     place.deaf = True
@@ -212,9 +220,10 @@ def test_a_fleet_without_an_image(place: Place) -> None:
         Guarded(WARD, place.here.fleet, RUN, 3.0)
 
 
-def test_what_is_still_there_is_told(place: Place) -> None:
+def test_what_is_still_there_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blackstart.run.guardians.END", 0.5)
     protected = place.protected()
     protected.start()
     place.here.api.fail = lambda method, path: (403, "no right to delete") if method == "DELETE" else None
     with pytest.raises(GuardianError, match=r"still there: .*no right to delete"):
-        protected.end(deadline=0.5)
+        protected.end()

@@ -27,17 +27,20 @@ def environment(fleet: Fleet, folder: Path) -> dict[str, str]:
     Writes the merged kubeconfig into `folder`, readable by its owner only.
     Raises FleetError.
     """
-    names = {**{name: name for name in fleet.regions}, **fleet.roles}
     contexts = {
-        f"BLACKSTART_CONTEXT_{_variable(role)}": fleet.regions[name].cluster.context
-        for role, name in names.items()
-        if name in fleet.regions
+        variable: fleet.regions[region].cluster.context for variable, region in context_variables(fleet).items()
     }
     return {
         "BLACKSTART_FLEET": str(fleet.source or ""),
         "KUBECONFIG": str(_write(merged(region.cluster for region in fleet.regions.values()), folder)),
         **contexts,
     }
+
+
+def context_variables(fleet: Fleet) -> dict[str, str]:
+    """BLACKSTART_CONTEXT_<ROLE> -> region, for every role and name of a region."""
+    names = {**{name: name for name in fleet.regions}, **fleet.roles}
+    return {f"BLACKSTART_CONTEXT_{_variable(role)}": name for role, name in names.items() if name in fleet.regions}
 
 
 def merged(clusters: Any) -> dict[str, Any]:

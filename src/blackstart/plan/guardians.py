@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from blackstart.faults import roles
+from blackstart.faults import foreign
+from blackstart.faults.base import FaultError, fault_of
+from blackstart.fleet.environment import context_variables
 from blackstart.fleet.lease import RUN_LABEL, Lease
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object, Ref
@@ -43,18 +46,40 @@ def wards(experiment: Mapping[str, Any], fleet: Fleet) -> list[Ward]:
     """One for each namespace of each cluster in which the experiment changes objects. Raises FaultError."""
     found: dict[tuple[str, str], dict[Ref, None]] = {}
     for activity in experiment.get("method") or []:
-        for region, ref in _changes(activity.get("provider") or {}, fleet):
-            found.setdefault((region, ref.namespace), {})[ref] = None
+        for region, *ref in _changes(activity.get("provider") or {}, experiment, fleet):
+            found.setdefault((region, ref[1]), {})[Ref(*ref)] = None
     return [Ward(region, namespace, tuple(refs)) for (region, namespace), refs in sorted(found.items())]
 
 
-def _changes(provider: Mapping[str, Any], fleet: Fleet) -> Iterator[tuple[str, Ref]]:
-    """The objects that an activity changes and that do not come back by themselves."""
-    if (provider.get("module"), provider.get("func")) == (_FAULTS, "scale"):
-        arguments = provider.get("arguments") or {}
-        region = roles.region(fleet, arguments.get("region"))
-        workload = roles.workload(fleet, roles.service(fleet, arguments.get("service")), region)
-        yield region, Ref("apps/v1/deployments", workload.namespace, workload.deployment)
+def _changes(provider: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet) -> set[tuple[str, ...]]:
+    """Region, resource, namespace and name of the objects for which an activity needs a guardian."""
+    arguments = provider.get("arguments") or {}
+    if provider.get("module") == _FAULTS and provider.get("func") != "undo":
+        kind = str(provider.get("func")).replace("_", "-")
+    elif known := foreign.known(provider):
+        kind = known.kind
+        arguments = {**arguments, **known.fixed, "run": "", "region": _region(provider, experiment, fleet)}
+    else:
+        return set()
+    fault = fault_of(kind)
+    if not getattr(fault, "guarded", True):
+        return set()
+    return {thing for target in fault.targets(fleet, arguments) for thing in foreign.about(target.data)}
+
+
+def _region(provider: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet) -> str:
+    """The region of the context that an action of another extension names. Raises FaultError."""
+    contexts = {region.cluster.context: name for name, region in fleet.regions.items()}
+    for name in provider.get("secrets") or []:
+        said = (experiment.get("secrets") or {}).get(name, {}).get("KUBERNETES_CONTEXT")
+        variable = str(said.get("key")) if isinstance(said, Mapping) else ""
+        region = context_variables(fleet).get(variable) or contexts.get(os.environ.get(variable, str(said)))
+        if region:
+            return region
+    raise FaultError(
+        f"{provider.get('module')}.{provider.get('func')}: its KUBERNETES_CONTEXT is of no region of fleet "
+        f"{fleet.fleet!r}, so no guardian can be put there; use one of {', '.join(context_variables(fleet))}"
+    )
 
 
 def rules(ward: Ward, lease: str) -> list[Object]:

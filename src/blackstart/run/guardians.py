@@ -21,6 +21,9 @@ START = 60.0
 END = 20.0
 """Seconds in which everything of a guardian must be gone once its Lease is."""
 
+RESCUE = 150.0
+"""As END, when the guardian has taken over and puts things back first."""
+
 _LOOK = 0.25
 _SELECTOR = f"app.kubernetes.io/name={LABELS['app.kubernetes.io/name']},{RUN_LABEL}="
 
@@ -83,19 +86,18 @@ class Guarded:
         """Keep the guardian from taking over. Raises Lost, KubeError."""
         leases.renew(self._kube, leases.held(self._kube, self._ref, self._run))
 
-    def end(self, deadline: float, *, restored: bool = True) -> list[str]:
-        """Delete the Lease if all is restored, and wait until everything is gone; what the guardian did, if anything.
+    def end(self) -> list[str]:
+        """Delete the Lease and wait until everything is gone; what the guardian did, if it had taken over.
 
-        A guardian that has taken over finishes its work first. Raises
-        GuardianError after `deadline` seconds, KubeError.
+        It finishes its work first then. Raises GuardianError, KubeError.
         """
-        until = time.monotonic() + deadline
+        began, patience = time.monotonic(), END
         left = [str(self._ref)]
         trouble = ""
-        while left and time.monotonic() < until:
+        while left and time.monotonic() < began + patience:
             try:
-                if restored:
-                    leases.release(self._kube, self._ref, self._run)
+                if leases.release(self._kube, self._ref, self._run):
+                    patience = RESCUE
                 left = self._left()
                 trouble = ""
             except KubeError as error:

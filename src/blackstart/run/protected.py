@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.fleet.model import Fleet
 from blackstart.plan.guardians import Ward
-from blackstart.run.guardians import END, START, Guarded, GuardianError
+from blackstart.run.guardians import START, Guarded, GuardianError
 from blackstart.run.lock import Lock
 from blackstart.run.protection import Renewable
 from blackstart.schema.errors import BlackstartError
@@ -50,13 +50,13 @@ class Protected:
         """Region and namespace of each Lease."""
         return [(ward.region, ward.namespace) for ward in self._wards]
 
-    def end(self, deadline: float = END, *, restored: bool = True) -> None:
-        """Wait until Leases and guardians are gone. Raises GuardianError with what is still there.
+    def end(self) -> None:
+        """Delete the Leases and wait until all is gone that belongs to them. Raises GuardianError with what is not.
 
-        Once everything is restored the Leases are deleted; else they are left
-        to expire, and the guardians get their try.
+        Not while something is not put back: the guardians get their try once
+        the Leases have expired.
         """
-        self._all(lambda guarded: self.said.extend(guarded.end(deadline, restored=restored)))
+        self._all(lambda guarded: self.said.extend(guarded.end()))
 
     def unlock(self) -> None:
         """Give back the locks that are held. Raises GuardianError with those that must expire by themselves."""
