@@ -70,9 +70,7 @@ def test_told_that_all_is_well_it_goes_and_changes_nothing(here: Bench) -> None:
     assert log(here) == ""
 
 
-def test_without_a_supervisor_it_kills_the_child_and_puts_back(
-    here: Bench, child: subprocess.Popen[bytes]
-) -> None:
+def test_without_a_supervisor_it_kills_the_child_and_puts_back(here: Bench, child: subprocess.Popen[bytes]) -> None:
     # A stopped child would inject when it wakes up.
     child.send_signal(signal.SIGSTOP)
     with leash(here) as found:

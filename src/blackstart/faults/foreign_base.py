@@ -51,7 +51,7 @@ class Foreign(Fault):
         with open_kube(fleet, str(undo.data["region"])) as kube:
             self.mark(kube, undo, fence)
             fence()
-            failpoint("patch.before")
+            failpoint("call.before")
             self.output = self.call()
             if not self.held(kube, undo):
                 # Whoever put it back took this process for dead; a late call must not outlive that.

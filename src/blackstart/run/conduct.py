@@ -13,18 +13,24 @@ from typing import Any
 from blackstart.evidence import failpoints
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
+from blackstart.plan.guardians import wards
 from blackstart.plan.resolve import Plan
+from blackstart.plan.touched import touched
 from blackstart.probes import read
 from blackstart.run import watchdog
 from blackstart.run.census import censuses
 from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
+from blackstart.run.lock import Lock, homes
 from blackstart.run.measuring import sample_from
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
+from blackstart.run.protected import Protected
+from blackstart.run.recover import Recovery
 from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
 from blackstart.run.supervisor import Outcome, Parts, Supervisor
+from blackstart.schema.errors import BlackstartError
 
 Display = AbstractContextManager[Callable[[float, Body], None]]
 
@@ -76,10 +82,24 @@ def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
     lease, fleet = plan.drill.lease, plan.fleet
     job = watchdog.Job(run=run_id, state=store.state, fleet=fleet.source or Path(), ttl=lease)
     return Shielding(
+        protection=_protection(plan, run_id, store),
         watchdog=([sys.executable, "-m", watchdog.__name__], job),
         cuts=[Cuts(store, run_id, fleet, lease)],
         needed=partial(objects_changed, store, run_id),
     )
+
+
+def _protection(plan: Plan, run_id: str, store: Store) -> Protected:
+    fleet, ttl = plan.fleet, plan.drill.lease
+    regions = touched(plan.experiment, fleet, plan.victims)
+    lock = Lock(homes(fleet, plan.survivors), regions, run_id, ttl)
+
+    def recover(run: str) -> None:
+        said: list[str] = []
+        if not Recovery(store, said.append, lambda body: None).recover(run):
+            raise BlackstartError("; ".join(said))
+
+    return Protected(lock, wards(plan.experiment, fleet), fleet, run_id, ttl, recover)
 
 
 def _job(plan: Plan, run_id: str) -> dict[str, Any]:

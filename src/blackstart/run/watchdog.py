@@ -168,7 +168,7 @@ def put_back(job: Job) -> bool:
             attempt.join()
         if attempt.exitcode == 0:
             return True
-        if not _worth_another(job):
+        if _only_conflicts(job):
             _say("what is left is a conflict with someone else's change; see `blackstart recover --dry-run`")
             return False
         if boottime() + _PAUSE > until:
@@ -179,14 +179,19 @@ def put_back(job: Job) -> bool:
 
 def _attempt(job: Job) -> None:
     os.setsid()
-    done = Recovery(Store(job.state), _say, _tell).recover(job.run)
+    store = Store(job.state)
+    if job.run not in store.runs():
+        # It died before it broke anything.
+        os._exit(0)
+    done = Recovery(store, _say, _tell).recover(job.run)
     _say("nothing is outstanding" if done else "not everything is put back")
     os._exit(0 if done else _LEFT)
 
 
-def _worth_another(job: Job) -> bool:
+def _only_conflicts(job: Job) -> bool:
     found = Store(job.state).read(job.run)
-    return bool(found.damaged) or any(entry.state is not FaultState.CONFLICT for entry in found.outstanding)
+    states = {entry.state for entry in found.outstanding}
+    return not found.damaged and states == {FaultState.CONFLICT}
 
 
 def _warm_up(job: Job) -> None:

@@ -1,0 +1,31 @@
+"""Which regions an experiment touches, for the locks. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from blackstart.fleet.model import Fleet
+
+_OURS = "blackstart.activities.faults"
+
+
+def touched(experiment: Mapping[str, Any], fleet: Fleet, victims: tuple[str, ...]) -> list[str]:
+    """The regions that its actions name, and the drill's victims; every region where an action does not say."""
+    found: set[str] = set(victims)
+    for activity in experiment.get("method") or []:
+        if activity.get("type") != "action":
+            continue
+        provider = activity.get("provider") or {}
+        if provider.get("module") != _OURS:
+            return sorted(fleet.regions)
+        found.update(_named(provider.get("arguments") or {}, fleet))
+    return sorted(found or fleet.regions)
+
+
+def _named(arguments: Mapping[str, Any], fleet: Fleet) -> Iterator[str]:
+    ends = arguments.get("link")
+    for role in [arguments.get("region"), *(ends if isinstance(ends, list) else [])]:
+        name = fleet.roles.get(str(role), str(role))
+        if name in fleet.regions:
+            yield name
