@@ -23,6 +23,7 @@ demo: setup ## build the lab once, start it, take region us away, print the verd
 test: setup lint test-unit test-browser test-lab ## everything that CI runs: lint, unit, browser, lab
 
 test-unit: setup
+	@$(NOW); export PATH="$(CURDIR)/$(VENV):$$PATH:/usr/local/go/bin"; cd lab/app && go vet ./... && go test ./...
 	@$(NOW); $(PYTEST) tests/unit -n 2 -q
 
 test-browser: setup

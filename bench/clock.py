@@ -128,7 +128,7 @@ def main() -> None:
 
 
 def _drill(n: int, folder: Path, fleet: Fleet, paths: LabPaths, edge: Edge) -> tuple[float, float, float, float]:
-    """T0's interval: its width, how far the truth lies outside it, and from its middle; the recovery's error. Seconds."""
+    """T0's width, how far the truth lies outside it and from its middle, and the recovery's error, seconds."""
     document = yaml.safe_load((fleet.source or Path()).read_text())
     document["services"]["user-service"]["entry"]["url"] = f"http://127.0.0.1:{PORT}/"
     file = folder / "fleet.yaml"
