@@ -84,7 +84,9 @@ def test_permissions_are_asked_for(api: KubeApi, client: Kube) -> None:
 def test_no_answer_is_told_at_once(tmp_path: Path) -> None:
     with (
         Kube(_cluster(tmp_path, free_address())) as client,
-        pytest.raises(KubeError, match="cluster 'c': cannot get deployment n/app: no answer") as caught,
+        pytest.raises(
+            KubeError, match="cluster 'c': cannot get deployment n/app: connection refused; is the API"
+        ) as caught,
     ):
         client.deployment("n", "app")
     assert caught.value.status is None

@@ -50,7 +50,7 @@ class FakeKube:
     def deployments(self, namespace: str) -> list[SimpleNamespace]:
         return [self.deployment(namespace, "user-service")]
 
-    def can(self, verb: str, resource: str, namespace: str, *, group: str = "") -> bool:
+    def can(self, verb: str, resource: str, namespace: str, *, group: str = "", name: str = "") -> bool:
         return verb not in self.refused
 
 
@@ -70,7 +70,11 @@ def plan(fleet: Fleet | None = None, method: list[dict[str, Any]] | None = None,
 
 def scale(region: str) -> dict[str, Any]:
     provider = {"type": "python", "module": "blackstart.activities.faults", "func": "scale"}
-    return {"type": "action", "name": "scale", "provider": {**provider, "arguments": {"region": region}}}
+    return {
+        "type": "action",
+        "name": "scale",
+        "provider": {**provider, "arguments": {"service": "frontend", "region": region}},
+    }
 
 
 def look(name: str, made: Plan, tmp_path: Path) -> str:
@@ -101,6 +105,9 @@ def test_a_missing_permission_is_refused(tmp_path: Path, kube: type[FakeKube]) -
     kube.refused = {"patch"}
     with pytest.raises(Wrong, match="not allowed to patch deployments in demo"):
         look("permission/user-service/us", plan(method=[scale("primary")]), tmp_path)
+    kube.refused = {"create"}
+    with pytest.raises(Wrong, match="not allowed to create leases in demo, create serviceaccounts in demo"):
+        look("permission/guardian/us/demo", plan(method=[scale("primary")]), tmp_path)
 
 
 def test_permissions_are_asked_only_where_the_fault_goes(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ kubeconfig is never used. Nothing is retried: the caller decides.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
@@ -213,12 +214,10 @@ class Kube:
         try:
             status, reason, content = self._ask(method, path, body, query or {})
         except self._client.ApiException as error:
-            raise KubeError(
-                f"{where}: no answer ({error.reason}); is the API server up, and its CA right?"
-            ) from error
+            raise KubeError(f"{where}: {_unfit(str(error.reason), self._cluster)}") from error
         except (HTTPError, OSError) as error:
             step = "is the API server up, and reachable from here?"
-            raise KubeError(f"{where}: no answer ({type(error).__name__}: {error}); {step}") from error
+            raise KubeError(f"{where}: {_silence(error)}; {step}") from error
         if not 200 <= status <= 299:
             cause, step = _explain(status, content, reason)
             raise KubeError(f"{where}: {cause}; {step}", status)
@@ -247,6 +246,41 @@ class Kube:
         response = self._api.call_api(*request, _request_timeout=TIMEOUT)
         content: bytes = response.read()
         return response.status, response.reason, content
+
+
+def _silence(error: Exception) -> str:
+    """Why there was no answer, for people: the client's own texts show its objects and addresses in memory."""
+    from urllib3 import exceptions
+
+    match error:
+        case exceptions.NameResolutionError():
+            return "the server's name is not known"
+        case exceptions.NewConnectionError():
+            return _errno(error.__cause__) or "cannot connect"
+        case exceptions.ConnectTimeoutError():
+            return f"no answer within {TIMEOUT[0]:g} s (connect)"
+        case exceptions.ReadTimeoutError():
+            return f"no answer within {TIMEOUT[1]:g} s (read)"
+        case exceptions.ProtocolError():
+            return f"no whole answer: {_errno(error.__context__) or 'the connection was closed'}"
+        case OSError():
+            return _errno(error) or "no answer"
+        case _:
+            return f"no answer ({type(error).__name__})"
+
+
+def _errno(error: BaseException | None) -> str | None:
+    text = error.strerror if isinstance(error, OSError) else None
+    return text and text[0].lower() + text[1:]
+
+
+def _unfit(reason: str, cluster: Cluster) -> str:
+    """What the client says when TLS fails."""
+    found = re.search(r"(?:verify failed: |\] )(.*?)(?: \(_ssl|$)", " ".join(reason.split()))
+    return (
+        f"the certificate of the API server or of the user does not fit ({found[1] if found else reason}); compare "
+        f"`certificate-authority` and `server` of {cluster.context!r} in {cluster.kubeconfig} with the cluster's own"
+    )
 
 
 def _explain(status: int, body: str | bytes | None, reason: str | None) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import aiohttp
@@ -14,6 +14,7 @@ from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
+from blackstart.plan.guardians import NEEDED, wards
 from blackstart.plan.resolve import Plan
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
@@ -29,10 +30,16 @@ RUN_LABEL = "blackstart.dev/run"
 _ENTRY_DEADLINE = 3.0
 
 PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
-    "scale": [("get", "deployments", "apps"), ("patch", "deployments", "apps"), ("list", "pods", "")],
+    "scale": [
+        ("get", "deployments", "apps"),
+        ("patch", "deployments", "apps"),
+        ("list", "pods", ""),
+        ("list", "horizontalpodautoscalers", "autoscaling"),
+    ],
     "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
+    "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
 }
-"""Activity -> what it must be allowed to do: verb, resource, API group."""
+"""Activity -> what it must be allowed to do: verb, resource, API group. All read the namespace kube-system, too."""
 
 
 def preflight_looks(plan: Plan, out: Path) -> dict[str, Look]:
@@ -74,7 +81,11 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
         for name, workload in described.workloads.items():
             yield f"workload/{service}/{name}", _bind(_workload, fleet.regions[name].cluster, workload)
             if needed := _needed(plan.experiment.get("method", []), fleet, name):
-                yield f"permission/{service}/{name}", _bind(_permission, fleet.regions[name], workload, needed)
+                look = _bind(_permission, fleet.regions[name], workload.namespace, needed)
+                yield f"permission/{service}/{name}", look
+    for ward in wards(plan.experiment, fleet):
+        look = _bind(_permission, fleet.regions[ward.region], ward.namespace, NEEDED)
+        yield f"permission/guardian/{ward}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
 
@@ -160,16 +171,19 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
     return f"{found.replicas} replicas"
 
 
-def _permission(region: Region, workload: Workload, needed: list[tuple[str, str, str]]) -> str:
+def _permission(region: Region, namespace: str, needed: Sequence[tuple[str, str, str]]) -> str:
     with Kube(region.cluster) as kube:
         refused = [
-            f"{verb} {resource}"
+            f"{verb} {resource} in {namespace}"
             for verb, resource, group in needed
-            if not kube.can(verb, resource, workload.namespace, group=group)
+            if not kube.can(verb, resource, namespace, group=group)
         ]
+        # Its UID is the cluster's identity, looked at before every change.
+        if not kube.can("get", "namespaces", "kube-system", name="kube-system"):
+            refused.append("get the namespace kube-system")
     if refused:
         raise Wrong(
-            f"cluster {region.cluster.context!r}: not allowed to {', '.join(refused)} in {workload.namespace}; "
+            f"cluster {region.cluster.context!r}: not allowed to {', '.join(refused)}; "
             "grant it to the user of the kubeconfig"
         )
     return ", ".join(f"{verb} {resource}" for verb, resource, _ in needed)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from blackstart.evidence.records import Check, Samples, Stream
+from blackstart.judge.case import STRAY
 from blackstart.schema.drill import Steady
 
 COVERAGE = 0.8
@@ -110,9 +111,10 @@ def shares(watch: Watch, steady: Steady, streams: Iterable[str], now: float) -> 
 
 
 def at_home(before: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]]) -> bool:
-    """Whether every region serves at least half of the share again that it had before the fault."""
+    """Whether every region serves at least half of the share again that it had before the fault; strays need not."""
     return all(
         now[stream].get(region, 0.0) >= share / 2
         for stream, regions in before.items()
         for region, share in regions.items()
+        if share >= STRAY
     )
