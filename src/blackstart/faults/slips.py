@@ -15,6 +15,8 @@ from blackstart.fleet.model import Fleet
 class SlipFault(Foreign):
     """Label and record are on a ConfigMap in the namespace of the objects."""
 
+    guarded = False
+
     def mark(self, kube: Kube, undo: Undo, fence: Callable[[], None]) -> None:
         """Leave the slip."""
         marks.leave_slip(kube, undo, _namespace(undo))

@@ -54,7 +54,7 @@ def run_lease(namespace: str, run: str) -> Ref:
 def find(kube: Kube, ref: Ref) -> Lease | None:
     """Read a Lease; None when there is none. Raises KubeError."""
     found = kube.find(ref)
-    return None if found is None else _lease(ref, found)
+    return None if found is None else of(ref, found)
 
 
 def create(kube: Kube, ref: Ref, run: str, seconds: float) -> Lease:
@@ -65,7 +65,7 @@ def create(kube: Kube, ref: Ref, run: str, seconds: float) -> Lease:
         "metadata": {"name": ref.name, "namespace": ref.namespace, "labels": {RUN_LABEL: run}},
         "spec": {**_held_by(run), "leaseDurationSeconds": math.ceil(seconds), "leaseTransitions": 0},
     }
-    return _lease(ref, kube.create(ref, manifest))
+    return of(ref, kube.create(ref, manifest))
 
 
 def renew(kube: Kube, lease: Lease) -> Lease:
@@ -135,7 +135,7 @@ def check_fence(kube: Kube, namespace: str, run: str) -> None:
 
 def _write(kube: Kube, lease: Lease, patch: dict[str, Any]) -> Lease:
     metadata = {"resourceVersion": lease.version, **patch.get("metadata", {})}
-    return _lease(lease.ref, kube.patch(lease.ref, {**patch, "metadata": metadata}))
+    return of(lease.ref, kube.patch(lease.ref, {**patch, "metadata": metadata}))
 
 
 def _held_by(holder: str) -> dict[str, str]:
@@ -148,7 +148,8 @@ def _now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _lease(ref: Ref, raw: Object) -> Lease:
+def of(ref: Ref, raw: Object) -> Lease:
+    """An object of the API as a Lease."""
     meta, spec = raw["metadata"], raw.get("spec") or {}
     return Lease(
         ref=ref,

@@ -108,10 +108,18 @@ def ends_by_place(links: Iterable[Link]) -> dict[str, list[LinkEnd]]:
 def is_cut(place: Place, fault_id: str) -> bool:
     """Whether the fault drops there and no part of it has expired."""
     name = table_name(fault_id)
-    if name not in tables(place):
-        return False
-    sets = [item["set"] for item in _listing(place, "table", "inet", name) if "set" in item]
+    return name in tables(place) and drops(place, name)
+
+
+def drops(place: Place, table: str) -> bool:
+    """Whether a table that is there drops, and no part of it has expired."""
+    sets = [item["set"] for item in _listing(place, "table", "inet", table) if "set" in item]
     return bool(sets) and all(found.get("elem") for found in sets)
+
+
+def remove(place: Place, table: str) -> None:
+    """Take a fault's table away, there or not. Raises NftError."""
+    _apply(place, heal_script(table))
 
 
 def tables(place: Place) -> list[str]:

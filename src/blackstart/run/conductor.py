@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import signal
 import threading
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from chaoslib.types import Strategy
 
 from blackstart.evidence.events import Emit
 from blackstart.evidence.records import Activity, Note
+from blackstart.faults import foreign
 
 _SETTINGS = {"runtime": {"rollbacks": {"strategy": "always"}}}
 _HOLD = {
@@ -55,6 +57,8 @@ class Conductor:
         """Run the experiment to its end, rollbacks always. Raises what Chaos Toolkit raises."""
         experiment = {**experiment, "method": [*(experiment.get("method") or []), _HOLD]}
         ensure_experiment_is_valid(experiment)
+        experiment = copy.deepcopy(experiment)
+        foreign.guard(experiment)
         self._left = [activity.get("name", activity.get("ref", "?")) for activity in experiment["method"][:-1]]
         runner = Runner(Strategy.BEFORE_METHOD)
         runner.register_event_handler(_Handler(self))
