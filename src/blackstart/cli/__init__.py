@@ -28,6 +28,8 @@ COMMANDS = {
     "verify": "Check that the evidence of a run was not changed.",
     "lint": "Check content files without touching any cluster.",
     "init": "Copy the shipped drills, experiments and probes to a folder of your own.",
+    "guardian": "Watch over a run from inside a cluster; started by the run itself.",
+    "guardian-image": "Make the container image of the guardian, without Docker.",
     "schema": "Print or write the JSON Schemas of the content files.",
 }
 """The commands in the order of the help, each with what the help says of it."""
@@ -51,7 +53,7 @@ class _Group(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"blackstart.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"blackstart.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
