@@ -109,7 +109,7 @@ def start(
         **changes,
     }
     (folder / "experiment.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
-    argv = [Path(sys.executable).with_name("chaos"), "--no-version-check", "run", "experiment.yaml"]
+    argv = [str(Path(sys.executable).with_name("chaos")), "--no-version-check", "run", "experiment.yaml"]
     variables = {**here.environment, **environment(lab, folder)}
     with (folder / "chaos.log").open("wb") as log:
         return subprocess.Popen(argv, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)

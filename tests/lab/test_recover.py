@@ -64,7 +64,8 @@ SEVER = fault("sever", link=["primary", "standby"])
 @contextmanager
 def running(here: Machine, lab: Fleet, folder: Path, *method: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
     """Plain `chaos run` with every fault of the method in place."""
-    argv = [Path(sys.executable).with_name("chaos"), "--no-version-check", "run", experiment(folder, *method)]
+    chaos = str(Path(sys.executable).with_name("chaos"))
+    argv = [chaos, "--no-version-check", "run", str(experiment(folder, *method))]
     variables = {**here.environment, **environment(lab, folder)}
     with (folder / "chaos.log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
