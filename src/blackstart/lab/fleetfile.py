@@ -11,6 +11,7 @@ import yaml
 from blackstart.fleet.model import Fleet
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
 
 EDGE_PORT = 8080
@@ -37,6 +38,7 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str]) -> Node
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
         "services": {APP: service},
         "roles": _roles(names),
+        "guardian": {"image": IMAGE},
     }
 
 

@@ -33,6 +33,7 @@ from blackstart.lab.manifests import IMAGE, NODE_PORT, demo
 from blackstart.lab.metrics import MetricsTargets, prometheus_config
 from blackstart.lab.parts import find_command, find_envoy
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.pyimage import guardian_image
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.toolchain import KIND, binaries
@@ -61,7 +62,8 @@ def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
         for net in nets:
             say(f"{net.name}: cluster")
             _cluster(kind, net, paths)
-            run([str(kind), "load", "image-archive", str(image), "--name", PREFIX + net.name], timeout=120)
+            for archive in (image, guardian_image()):
+                run([str(kind), "load", "image-archive", str(archive), "--name", PREFIX + net.name], timeout=120)
             apply(net.name, paths, demo(net.name))
         say("edge, observer, Prometheus")
         addresses = _edge_and_observer(regions, paths)

@@ -12,6 +12,7 @@ from blackstart.lab.fleetfile import EDGE_PORT
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.metrics import MetricsTargets, discovery_command
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.pyimage import IMAGE as GUARDIAN_IMAGE
 from blackstart.lab.topology import EDGE, OBSERVER
 
 PREFIX = "bskind-"
@@ -110,6 +111,7 @@ def fleet_document(regions: Sequence[str], addresses: dict[str, str], uids: dict
         "links": {f"{a}-{b}": _link(a, b, addresses, regions) for a, b in pairs},
         "services": {APP: {"tier": 0, "entry": entry, "direct": direct, "workloads": workloads}},
         "roles": {"primary": regions[0], **standby, "frontend": APP},
+        "guardian": {"image": GUARDIAN_IMAGE},
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from blackstart.lab.manifests import APP, IMAGE, NODE_PORT, demo
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
+from blackstart.lab.pyimage import guardian_image
 from blackstart.lab.regionfiles import RegionFiles, write_region
 from blackstart.lab.shell import LabError, run, wait_for
 from blackstart.lab.silence import is_silent, silence, unsilence
@@ -86,9 +88,13 @@ class RegionLab:
         say(f"{name}: API server ready")
         for obj in demo(name):
             self.api.apply(obj)
-        self._start_workers(parts)
-        self._wait_until_settled(frozenset(), deadline)
-        say(f"{name}: pods Ready")
+        # It is large, and nobody needs it before the first drill.
+        with ThreadPoolExecutor(max_workers=1) as background:
+            guardian = background.submit(lambda: self._import_image(parts, guardian_image()))
+            self._start_workers(parts)
+            self._wait_until_settled(frozenset(), deadline)
+            say(f"{name}: pods Ready")
+            guardian.result()
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
@@ -170,14 +176,17 @@ class RegionLab:
             self.processes.start(part)
 
     def _import_images(self, parts: Parts) -> None:
-        node = self.processes.all()["containerd"].pid
-        socket = Path(f"/proc/{node}/root{CONTAINERD_SOCKET}")
-        self._wait("containerd", lambda: socket.exists() or None, 30)
-        ctr = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import"]
         for number, (name, entrypoint) in enumerate(_IMAGES.items()):
             archive = self.files.folder / "images" / f"{number}.tar"
             oci_archive(name, parts.built["app"], archive, entrypoint)
-            self._wait("containerd", partial(_succeeds, [*ctr, str(archive)]), 30)
+            self._import_image(parts, archive)
+
+    def _import_image(self, parts: Parts, archive: Path) -> None:
+        node = self.processes.all()["containerd"].pid
+        socket = Path(f"/proc/{node}/root{CONTAINERD_SOCKET}")
+        self._wait("containerd", lambda: socket.exists() or None, 30)
+        ctr = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)]
+        self._wait("containerd", partial(_succeeds, ctr), 60)
 
     def _wait_for_api(self, deadline: float) -> None:
         self._wait("kube-apiserver", self.api.ready, deadline)
