@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -220,7 +221,7 @@ def _back(fleet: Fleet, before: dict[str, Any], since: float) -> tuple[float | N
         began = time.monotonic()
         try:
             differs = difference(before, picture(fleet))
-        except (AssertionError, OSError, ValueError) as error:
+        except (AssertionError, OSError, ValueError, KeyError, http.client.HTTPException) as error:
             differs = str(error)
         if not differs:
             return began - since, ""
@@ -239,12 +240,15 @@ def _served_by(fleet: Fleet) -> str:
     """The region that answers at the edge."""
     entry = fleet.services["user-service"].entry
     host, _, port = entry.url.split("/")[2].partition(":")
-    with open_socket(fleet.places[entry.place]) as connection:
-        connection.settimeout(1.0)
-        connection.connect((host, int(port)))
-        connection.sendall(b"GET / HTTP/1.0\r\nHost: edge\r\n\r\n")
-        answer = b"".join(iter(lambda: connection.recv(4096), b""))
-    return str(json.loads(answer.partition(b"\r\n\r\n")[2])["region"])
+    connection = http.client.HTTPConnection(host, int(port), timeout=1.0)
+    connection.sock = open_socket(fleet.places[entry.place])
+    try:
+        connection.sock.settimeout(1.0)
+        connection.sock.connect((host, int(port)))
+        connection.request("GET", "/")
+        return str(json.loads(connection.getresponse().read())["region"])
+    finally:
+        connection.close()
 
 
 def _wait(done: Callable[[], bool], seconds: float) -> bool:
