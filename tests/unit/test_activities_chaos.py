@@ -18,7 +18,7 @@ from faultkit import Bench, bench
 from blackstart import discover
 from blackstart.activities import faults, probes
 from blackstart.activities.session import context
-from blackstart.cli.env import command as env_command
+from blackstart.cli import cli
 from blackstart.faults.contexts import unnamed_contexts
 from blackstart.fleet.environment import merged
 from blackstart.fleet.errors import FleetError
@@ -121,7 +121,7 @@ def test_activities_of_others_must_name_their_cluster(secrets: object, used: obj
 
 
 def test_the_environment_for_plain_chaos_run(here: Bench) -> None:
-    result = CliRunner().invoke(env_command, ["--fleet", str(here.fleet_file)])
+    result = CliRunner().invoke(cli, ["env", "--fleet", str(here.fleet_file)])
     assert result.exit_code == 0
     lines = dict(line.removeprefix("export ").split("=", 1) for line in result.output.splitlines() if "=" in line)
     assert lines["BLACKSTART_CONTEXT_PRIMARY"] == lines["BLACKSTART_CONTEXT_US"] == "here"

@@ -46,6 +46,8 @@ SLEEP = {
     "type": "action",
     "name": "sleep",
     "provider": {"type": "process", "path": "sleep", "arguments": "60", "timeout": 60},
+    "undo": "none",
+    "reason": "it only waits",
 }
 
 
@@ -268,7 +270,16 @@ def test_a_foreign_action_with_a_named_context_works(here: Bench) -> None:
         it.say("undo")
         assert it.end() == 0
         details = [e.detail for e in it.heard if isinstance(e, Activity)]
-        assert it.told() == ["method to 0 succeeded", "method hold succeeded", "rollbacks to 3 succeeded"], details
+        assert it.told() == [
+            "armed",
+            "applied",
+            "confirmed",
+            "method to 0 succeeded",
+            "method hold succeeded",
+            "reverted",
+            "confirmed_reverted",
+            "rollbacks to 3 succeeded",
+        ], details
     assert here.replicas == 3
 
 

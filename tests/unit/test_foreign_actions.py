@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 from chaoslib.exceptions import ActivityFailed
 from faultkit import APP, Bench, bench
+from hypothesis import given
+from hypothesis import strategies as st
 from kubeapi import NAMESPACE
 
 from blackstart.activities import control
@@ -22,9 +24,13 @@ from blackstart.activities.session import context
 from blackstart.evidence.records import FaultState
 from blackstart.evidence.undo import Undo
 from blackstart.faults import foreign
+from blackstart.faults.base import Conflict
 from blackstart.faults.foreign_create import same
+from blackstart.faults.foreign_scale import ForeignScale
 from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.workloads import DEPLOYMENTS
 from blackstart.fleet.environment import environment
+from blackstart.fleet.objects import Ref
 from blackstart.schema.errors import BlackstartError
 
 CHAOS = Path(sys.executable).with_name("chaos")
@@ -398,6 +404,7 @@ def test_pods_come_back_by_themselves(here: Bench) -> None:
     owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": APP, "uid": "u"}
     for pod in here.api.pods.values():
         pod["metadata"]["ownerReferences"] = [owner]
+        del pod["status"]["containerStatuses"]  # chaosk8s wants them whole
     pods = action("pod", "terminate_pods", label_selector=f"app={APP}", ns=NAMESPACE, all=True, grace_period=0)
     guarded(pods, here)
     put_back(here)
@@ -444,3 +451,38 @@ def test_guarding_twice_is_guarding_once() -> None:
 )
 def test_an_object_is_compared_as_the_api_server_fills_it_in(found: Any, written: Any, alike: bool) -> None:
     assert same(found, written) is alike
+
+
+VALUES = st.integers(0, 5)
+
+
+@given(before=VALUES, written=st.lists(VALUES, min_size=1, max_size=4), found=VALUES, alone=st.booleans())
+def test_only_what_the_run_wrote_is_put_back(before: int, written: list[int], found: int, alone: bool) -> None:
+    """Whatever the run wrote, in whatever order its records are reverted: the value of before, or nothing."""
+    fault, ref = ForeignScale(), Ref(DEPLOYMENTS, NAMESPACE, APP)
+    records: list[Undo] = []
+    for number, value in enumerate(written):
+        held = {"uid": "u", "value": before, "earlier": written[:number]}
+        data = {"region": "us", "run": "r", "resource": DEPLOYMENTS, "namespace": NAMESPACE, "names": [APP]}
+        records.append(
+            Undo(
+                run="r",
+                fault=f"foreign-scale-{number}",
+                kind="foreign-scale",
+                target=APP,
+                fleet="",
+                clusters={},
+                data={**data, "value": value},
+                before={"objects": {APP: held}},
+                at="",
+            )
+        )
+    meta = {"labels": {} if alone else {LABEL: "r"}, "annotations": {ANNOTATION: records[-1].model_dump_json()}}
+    for record in records:
+        here = {"metadata": meta, "spec": {"replicas": found}}
+        if not alone and found not in (before, *written):
+            with pytest.raises(Conflict, match=f"is {found}; it was {before}"):
+                fault._decide(here, ref, record)
+        else:
+            patch = fault._decide(here, ref, record)
+            assert patch is None if alone else patch["spec"]["replicas"] == before

@@ -23,6 +23,7 @@ COMMANDS = {
     "lab": "Build, start and stop a fleet made of processes on this machine.",
     "run": "Run a drill: break, measure, put back, report.",
     "recover": "Put back what an earlier run left broken.",
+    "status": "Say which runs go on, who holds locks, and what is still to be put back.",
     "env": "Print the environment for running an experiment under plain `chaos run`.",
     "judge": "Judge the evidence of a run again.",
     "verify": "Check that the evidence of a run was not changed.",
