@@ -24,7 +24,7 @@ test: setup lint test-unit test-browser test-lab ## everything that CI runs: lin
 
 test-unit: setup
 	@$(NOW); export PATH="$(CURDIR)/$(VENV):$$PATH:/usr/local/go/bin"; cd lab/app && go vet ./... && go test ./...
-	@$(NOW); $(PYTEST) tests/unit -n 2 -q
+	@$(NOW); $(PYTEST) tests/unit -n 2 -q -m "not full"
 
 test-browser: setup
 	@$(NOW); $(PYTEST) tests/browser -q
@@ -35,6 +35,7 @@ test-lab: setup
 
 test-full: setup lint test-unit test-browser ## make test, and what takes too long for it
 	@$(BLACKSTART) lab build
+	@$(PYTEST) tests/unit -n 2 -q -m full
 	@$(PYTEST) tests/lab -v --durations=25
 
 lint: setup ## ruff, mypy --strict, import-linter

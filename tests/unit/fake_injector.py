@@ -34,9 +34,12 @@ def revert() -> None:
 def recover() -> None:
     if MODE == "recover":
         revert()
+    elif MODE == "recover-silent":
+        DOWN.unlink(missing_ok=True)
+        UNDO.unlink(missing_ok=True)
     elif MODE == "recover-hangs":
         time.sleep(60)
-    sys.exit(0 if MODE == "recover" else 14)
+    sys.exit(0 if MODE in ("recover", "recover-silent") else 14)
 
 
 def inject() -> None:

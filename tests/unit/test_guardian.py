@@ -41,6 +41,13 @@ def test_it_expires_by_its_own_clock_since_the_last_renewal() -> None:
     assert decide(see(watch, lease(renewed="t1"), 129.0), lease(renewed="t1"), 129.0) is Step.TAKE_OVER
 
 
+def test_after_a_restart_it_goes_on_from_what_it_had_seen() -> None:
+    watch = see(Watch(), lease(), 1000.0, age=9.0)
+    assert decide(watch, lease(), 1005.9) is Step.WAIT
+    assert decide(watch, lease(), 1006.0) is Step.TAKE_OVER
+    assert see(watch, lease(renewed="t1"), 1001.0, age=9.0).since == 1001.0
+
+
 def test_what_was_taken_before_a_restart_is_finished() -> None:
     assert decide(see(Watch(), lease(GUARDIAN), 0.0), lease(GUARDIAN), 0.0) is Step.RESTORE
 
@@ -226,6 +233,24 @@ def test_killed_at_any_request_the_next_life_finishes(broken: Life, nth: int) ->
     assert broken.here.api.named("leases") == []
     scales = [patch for patch in broken.here.api.patches if "spec" in patch]
     assert len(scales) == 2, "put back once"
+
+
+def test_restarted_after_the_run_died_it_does_not_begin_to_wait_anew(broken: Life) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(now: float) -> None:
+        if now == 9:
+            raise Killed
+
+    broken.at = kill
+    with pytest.raises(Killed):
+        broken.guardian.watch()
+    broken.at, broken.now = lambda now: None, 11.0
+    broken.guardian.watch()
+    assert broken.here.replicas == 3
+    # 2 s down, and at most a second since its last sign of life.
+    assert TTL <= broken.now <= TTL + 3.5
 
 
 def test_a_change_by_someone_else_is_left_alone_and_told(broken: Life) -> None:

@@ -170,10 +170,10 @@ def test_a_full_disk_does_not_stop_it(here: Bench) -> None:
 def test_a_watchdog_that_does_not_start_is_told(here: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WatchdogError, match="cannot be started"), leash(here, ["/no/such/program"]):
         pass
-    with pytest.raises(WatchdogError, match="not ready"), leash(here, ["false"]):
+    with pytest.raises(WatchdogError, match="ended or was not ready"), leash(here, ["false"]):
         pass
     monkeypatch.setattr(leashes, "_START", 0.3)
-    with pytest.raises(WatchdogError, match=r"not ready after 0\.3 s"), leash(here, ["sleep", "600"]):
+    with pytest.raises(WatchdogError, match=r"not ready within 0\.3 s"), leash(here, ["sleep", "600"]):
         pass
 
 

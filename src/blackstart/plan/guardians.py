@@ -1,4 +1,4 @@
-"""Which guardians a plan needs, and the Kubernetes objects that each of them is made of. Pure."""
+"""Which guardians a plan needs, and the Kubernetes objects that each of them is made of."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from blackstart.fleet.objects import Object, Ref
 LABELS = {"app.kubernetes.io/name": "blackstart-guardian", "app.kubernetes.io/managed-by": "blackstart"}
 NEEDED = (
     ("create", "leases", "coordination.k8s.io"),
+    ("get", "leases", "coordination.k8s.io"),
     ("patch", "leases", "coordination.k8s.io"),
     ("delete", "leases", "coordination.k8s.io"),
     ("create", "serviceaccounts", ""),
     ("create", "roles", "rbac.authorization.k8s.io"),
     ("create", "rolebindings", "rbac.authorization.k8s.io"),
     ("create", "jobs", "batch"),
+    ("list", "pods", ""),
+    ("list", "events", ""),
 )
 """What the operator must be allowed to do in the namespace of a guardian: verb, resource, API group."""
 

@@ -13,6 +13,7 @@ from typing import Any
 from blackstart.evidence import failpoints
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
+from blackstart.fleet.lease import run_lease
 from blackstart.plan.guardians import wards
 from blackstart.plan.resolve import Plan
 from blackstart.plan.touched import touched
@@ -21,7 +22,7 @@ from blackstart.run import watchdog
 from blackstart.run.census import censuses
 from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
-from blackstart.run.lock import Lock, homes
+from blackstart.run.lock import Lock, homes, lock_lease
 from blackstart.run.measuring import sample_from
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
 from blackstart.run.protected import Protected
@@ -74,32 +75,38 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         job=_job(plan, run_id),
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
         outstanding=lambda: outstanding(store, run_id),
+        latest=lambda: list(store.read(run_id).latest.values()),
         shielding=_shielding(plan, run_id, store),
     )
 
 
 def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
     lease, fleet = plan.drill.lease, plan.fleet
-    job = watchdog.Job(run=run_id, state=store.state, fleet=fleet.source or Path(), ttl=lease)
+    regions, where = touched(plan.experiment, fleet, plan.victims), homes(fleet, plan.survivors)
+    guarded = wards(plan.experiment, fleet)
+    locks = [(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
+    runs = [(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id)) for ward in guarded]
+    job = watchdog.Job(
+        run=run_id,
+        state=store.state,
+        fleet=fleet.source or Path(),
+        ttl=lease,
+        leases=[watchdog.Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
+    )
+    lock = Lock(where, regions, run_id, lease)
     return Shielding(
-        protection=_protection(plan, run_id, store),
+        protection=Protected(lock, guarded, fleet, run_id, lease, partial(_recover, store)),
         watchdog=([sys.executable, "-m", watchdog.__name__], job),
         cuts=[Cuts(store, run_id, fleet, lease)],
         needed=partial(objects_changed, store, run_id),
     )
 
 
-def _protection(plan: Plan, run_id: str, store: Store) -> Protected:
-    fleet, ttl = plan.fleet, plan.drill.lease
-    regions = touched(plan.experiment, fleet, plan.victims)
-    lock = Lock(homes(fleet, plan.survivors), regions, run_id, ttl)
-
-    def recover(run: str) -> None:
-        said: list[str] = []
-        if not Recovery(store, said.append, lambda body: None).recover(run):
-            raise BlackstartError("; ".join(said))
-
-    return Protected(lock, wards(plan.experiment, fleet), fleet, run_id, ttl, recover)
+def _recover(store: Store, run: str) -> None:
+    """Put back a run that died. Raises BlackstartError."""
+    said: list[str] = []
+    if not Recovery(store, said.append, lambda body: None).recover(run):
+        raise BlackstartError("; ".join(said))
 
 
 def _job(plan: Plan, run_id: str) -> dict[str, Any]:

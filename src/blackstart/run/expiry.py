@@ -37,14 +37,18 @@ class Step(enum.Enum):
     RESTORE = "restore"
 
 
-def see(watch: Watch, lease: Lease | None, now: float) -> Watch:
+def see(watch: Watch, lease: Lease | None, now: float, age: float = 0.0) -> Watch:
     """The watch after a look that succeeded at `now`.
+
+    age: for how many seconds an earlier life of the guardian has seen this
+    renewal already; it counts at the first look only.
 
     When the API server was away, the holder could not renew either: it gets
     the time for that once, if the Lease would expire sooner.
     """
     if lease is None or lease.mark != watch.mark:
-        return Watch(mark=lease.mark if lease else None, since=now)
+        first = watch.mark is None
+        return Watch(mark=lease.mark if lease else None, since=now - age if first else now)
     if watch.blind and not watch.graced:
         since = max(watch.since, now - (1 - _GRACE) * lease.seconds)
         return replace(watch, since=since, blind=False, graced=True)

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from pydantic import ValidationError
+
 from blackstart.fleet import lease as leases
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import GUARDIAN, Lease, Lost
@@ -28,15 +30,24 @@ STATE = "blackstart.dev/guardian"
 POLL = 0.5
 """Seconds between two looks at the Lease, and between two attempts at what failed."""
 
+_BEAT = 1.0
+"""Seconds between two signs of life."""
+
 State = Literal["refused", "watching", "restoring"]
 
 
 class Beat(Model):
-    """A sign of life: `n` counts up; `said`: what it may not do, or what became of the objects so far."""
+    """A sign of life: `n` counts up; `said`: what it may not do, or what became of the objects so far.
+
+    mark, age: for how many seconds it has seen the Lease's last renewal; a
+    guardian that starts again goes on from there.
+    """
 
     pod: str
     n: int
     state: State
+    mark: tuple[str, str, str] = ("", "", "")
+    age: float = 0.0
     said: list[str] = []
 
 
@@ -96,7 +107,7 @@ class Guardian:
         """One look and what follows from it; whether that was all. Raises KubeError, Lost."""
         lease = leases.find(kube, self._post.lease)
         now = self._clock()
-        self._watch = see(self._watch, lease, now)
+        self._watch = see(self._watch, lease, now, _age(lease))
         if lease is None:
             return self._look_once(kube)
         match decide(self._watch, lease, now):
@@ -109,7 +120,7 @@ class Guardian:
                 return self._restore(kube, lease)
 
     def _live(self, kube: Kube, lease: Lease, now: float) -> bool:
-        if now - self._beaten >= max(1.0, lease.seconds / 3):
+        if now - self._beaten >= _BEAT:
             # Permissions become known to an API server a moment after they are made.
             refused = refusals(kube, self._post) if self._beat.state == "refused" else []
             self._tell_lease(kube, lease, "refused" if refused else "watching", refused)
@@ -137,13 +148,24 @@ class Guardian:
         return True
 
     def _tell_lease(self, kube: Kube, lease: Lease, state: State, said: list[str]) -> None:
-        self._beat = Beat(pod=self._post.pod, n=self._beat.n + 1, state=state, said=said)
+        age = max(0.0, self._clock() - self._watch.since)
+        pod, n = self._post.pod, self._beat.n + 1
+        self._beat = Beat(pod=pod, n=n, state=state, mark=lease.mark, age=age, said=said)
         leases.annotate(kube, lease, {STATE: self._beat.model_dump_json()})
 
     def _tell(self, words: str) -> None:
         if words != self._last_words:
             self._say(words)
             self._last_words = words
+
+
+def _age(lease: Lease | None) -> float:
+    """For how many seconds a guardian before this one had seen the Lease's last renewal; 0 where none says so."""
+    try:
+        beat = Beat.model_validate_json(lease.annotations.get(STATE, "") if lease else "")
+    except ValidationError:
+        return 0.0
+    return beat.age if lease and beat.mark == lease.mark else 0.0
 
 
 def refusals(kube: Kube, post: Post) -> list[str]:

@@ -52,10 +52,14 @@ class Leash:
         leash = cls(process, writing)
         # A watchdog that stands still must not make its owner stand still.
         os.set_blocking(writing, False)
-        leash._say(job.model_dump_json())
+        # One that ended at once is found not to be ready.
+        with contextlib.suppress(Gone):
+            leash._say(job.model_dump_json())
         if not leash._ready():
             leash.kill()
-            raise WatchdogError(f"the watchdog is not ready after {_START:g} s, see {log}; nothing was injected")
+            raise WatchdogError(
+                f"the watchdog ended or was not ready within {_START:g} s, see {log}; nothing was injected"
+            )
         return leash
 
     def renew(self) -> None:

@@ -40,6 +40,11 @@ def homes(fleet: Fleet, survivors: Iterable[str]) -> list[Home]:
     return [Home(r, fleet.regions[r].cluster, NAMESPACE) for r in sorted(survivors) or sorted(fleet.regions)]
 
 
+def lock_lease(namespace: str, region: str) -> Ref:
+    """The Lease that is the lock on a region."""
+    return Ref(LEASES, namespace, f"blackstart-lock-{region}")
+
+
 class Lock:
     """The locks of one run on some regions.
 
@@ -104,7 +109,7 @@ class Lock:
         return len(self._homes) // 2 + 1
 
     def _refs(self, name: str) -> list[Ref]:
-        return [Ref(LEASES, self._homes[name].namespace, f"blackstart-lock-{region}") for region in self._regions]
+        return [lock_lease(self._homes[name].namespace, region) for region in self._regions]
 
     def _take_all(self, home: Home, recover: Callable[[str], None]) -> None:
         kube = self._kubes[home.name] = Kube(home.cluster)

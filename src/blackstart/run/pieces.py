@@ -162,7 +162,8 @@ class Findings:
         here = set(self._shop.store.runs())
         alive = {run for run in here if self._shop.store.is_alive(run)}
         for fleet, sight in self._swept:
-            alive |= claims.renewed(fleet, [claim for claim in sight.claims if claim.run not in here])
+            asked = [claim for claim in sight.claims if self._only in (None, claim.run)]
+            alive |= claims.renewed(fleet, [claim for claim in asked if claim.run not in here])
         return alive
 
     def _unrecorded(self, marks: Iterable[Mark], outstanding: dict[str, Entry]) -> Iterator[Mark]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from blackstart.evidence.records import Note
+from blackstart.evidence.undo import Entry
 from blackstart.probes.threads import in_thread
 from blackstart.run.log import Log
 from blackstart.run.stop import first_of
@@ -22,19 +23,20 @@ READ_DEADLINE = 15.0
 class PutBack:
     """The undo of one run. The undo store on the disk decides what is outstanding, not what anybody said.
 
-    recover: the command that puts back what is outstanding; outstanding reads
-    the undo store; deadline: seconds for the injector, and again for recover.
+    recover: the command that puts back what is outstanding; outstanding and
+    latest read the undo store; deadline: seconds for the injector, and again for recover.
     """
 
     def __init__(
         self,
         recover: Sequence[str],
         outstanding: Callable[[], list[str]],
+        latest: Callable[[], Sequence[Entry]],
         folder: Path,
         log: Log,
         deadline: float,
     ) -> None:
-        self._argv, self._outstanding, self._folder = recover, outstanding, folder
+        self._argv, self._outstanding, self._latest, self._folder = recover, outstanding, latest, folder
         self._log, self._deadline = log, deadline
 
     async def undo(self, injector: Worker | None) -> list[str]:
@@ -68,6 +70,14 @@ class PutBack:
             return await asyncio.wait_for(in_thread(self._outstanding), READ_DEADLINE)
         except Exception as error:  # noqa: BLE001 - what cannot be read counts as not put back
             return [f"unknown: the undo store cannot be read: {error}"]
+
+    async def back(self) -> list[Entry]:
+        """The faults that are proven to be put back, whoever did it."""
+        try:
+            entries = await asyncio.wait_for(in_thread(self._latest), READ_DEADLINE)
+        except Exception:  # noqa: BLE001 - `left` has told it
+            return []
+        return [entry for entry in entries if not entry.outstanding]
 
     async def _ask(self, injector: Worker) -> None:
         injector.ask_undo()

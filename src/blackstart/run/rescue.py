@@ -38,6 +38,7 @@ class Rescue:
     _found: dict[Ref, Object] = field(default_factory=dict)
     _undone: dict[Ref, Undo] = field(default_factory=dict)
     _said: dict[Ref, str] = field(default_factory=dict)
+    _proven: set[Ref] = field(default_factory=set)
 
     def attempt(self, kube: Kube) -> list[str]:
         """Revert what carries the run's label; what is not back yet, and why. Repeat until there is nothing."""
@@ -59,6 +60,7 @@ class Rescue:
             try:
                 detail = fault_of(undo.kind).confirm_reverted(self._fleet(), undo)
                 self._said[ref] = f"put back {undo.fault} ({undo.target}): {detail}"
+                self._proven.add(ref)
             except BlackstartError as error:
                 self._said[ref] = f"put back {undo.fault} ({undo.target}), but: {error}"
 
@@ -72,7 +74,9 @@ class Rescue:
             if not text:
                 continue
             try:
-                kube.create(*_event(f"{lease.ref.name}.{number}", self._found[ref], ref, self.run, text))
+                about = self._found[ref]
+                kind = "PutBack" if ref in self._proven else "NotProven" if ref in self._undone else "Conflict"
+                kube.create(*_event(f"{lease.ref.name}.{number}", about, ref, self.run, (kind, text)))
             except KubeError as error:
                 if error.status != 409:
                     raise
@@ -108,16 +112,16 @@ class Rescue:
         )
 
 
-def _event(name: str, found: Object, ref: Ref, run: str, text: str) -> tuple[Ref, Object]:
-    at = now()
+def _event(name: str, found: Object, ref: Ref, run: str, said: tuple[str, str]) -> tuple[Ref, Object]:
+    at, (reason, text) = now(), said
     about = {"kind": found.get("kind", ""), "apiVersion": found.get("apiVersion", ""), "name": ref.name}
     body = {
         "apiVersion": "v1",
         "kind": "Event",
         "metadata": {"name": name, "namespace": ref.namespace, "labels": {RUN_LABEL: run}},
         "involvedObject": {**about, "namespace": ref.namespace, "uid": found["metadata"]["uid"]},
-        "type": "Normal" if text.startswith("put back") else "Warning",
-        "reason": "PutBack" if text.startswith("put back") else "Conflict",
+        "type": "Normal" if reason == "PutBack" else "Warning",
+        "reason": reason,
         "message": text[:_MESSAGE],
         "source": {"component": "blackstart-guardian"},
         "firstTimestamp": f"{at[:19]}Z",

@@ -51,8 +51,11 @@ class Shield:
         self._guarded = self._locked = False
         self._life = self._loop.create_task(self._live())
 
-    async def lock(self) -> Check:
-        """Take the locks, or say why that is not possible. Raises Held when another run is at work."""
+    async def lock(self) -> list[Check]:
+        """Take the locks and start the watchdog; what cannot be had forbids the drill.
+
+        Raises Held when another run is at work.
+        """
         failpoint("lock.before")
         try:
             self._locked = True
@@ -61,13 +64,22 @@ class Shield:
             self._locked = False
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is: no lock, no drill
-            return Check(name="preflight/lock", ok=None, detail=_told(error))
+            return [Check(name="preflight/lock", ok=None, detail=_told(error))]
         failpoint("lock.after")
-        return Check(name="preflight/lock", ok=True)
+        return [Check(name="preflight/lock", ok=True), await self._watchdog()]
 
-    async def up(self) -> list[Check]:
-        """Start guardians and watchdog, and see that they are alive; what is not forbids the injection."""
-        return [await self._guardians(), await self._watchdog()]
+    async def up(self) -> Check:
+        """Start the guardians, and see that they are alive; if one is not, nothing may be injected."""
+        failpoint("guardians.before")
+        self._guarded = True
+        try:
+            self._leases = await in_thread(self._made.protection.start)
+        except Exception as error:  # noqa: BLE001 - whatever it is: no guardian, no injection
+            return Check(name="baseline/guardians", ok=False, detail=_told(error))
+        self._keeper.keep([*self._leases, *self._made.cuts])
+        failpoint("guardians.after")
+        names = ", ".join(lease.name for lease in self._leases) or "none needed"
+        return Check(name="baseline/guardians", ok=True, detail=names)
 
     @property
     def job(self) -> Mapping[str, Any]:
@@ -87,20 +99,13 @@ class Shield:
         self._keeper.drop(self._made.cuts)
 
     async def down(self, left: Sequence[str]) -> None:
-        """All is back: guardians and watchdog go. If something is `left`, it is left to them."""
+        """All is back: the guardians go. What is `left` is left to them."""
         failpoint("undo.after")
         self._keeper.drop(self._leases)
-        if left:
-            self._note("the guardians and the watchdog go on trying, also after the end of this process")
-        elif self._guarded:
+        if self._guarded and not left:
             self._guarded = False
             failpoint("guardians.end")
             await self._try("guardians", self._made.protection.end)
-        if self._leash:
-            leash, self._leash = self._leash, None
-            self._keeper.drop([leash])
-            failpoint("watchdog.end")
-            await self._try("watchdog", leash.leave if left else leash.release)
 
     async def close(self, left: Sequence[str]) -> None:
         """The end of the run. While something is left, locks stay and go stale: the next run puts that back first."""
@@ -111,17 +116,11 @@ class Shield:
             failpoint("unlock.before")
             await self._try("lock", self._made.protection.unlock)
             failpoint("unlock.after")
-
-    async def _guardians(self) -> Check:
-        failpoint("guardians.before")
-        self._guarded = True
-        try:
-            self._leases = await in_thread(self._made.protection.start)
-        except Exception as error:  # noqa: BLE001 - whatever it is: no guardian, no injection
-            return Check(name="inject/guardians", ok=False, detail=_told(error))
-        self._keeper.keep(self._leases)
-        failpoint("guardians.after")
-        return Check(name="inject/guardians", ok=True, detail=", ".join(lease.name for lease in self._leases))
+        if self._leash:
+            if left:
+                self._note("the watchdog and the guardians go on trying, also after the end of this process")
+            failpoint("watchdog.end")
+            await self._try("watchdog", self._leash.leave if left else self._leash.release)
 
     async def _watchdog(self) -> Check:
         failpoint("watchdog.before")
@@ -130,11 +129,11 @@ class Shield:
             try:
                 log = self._folder / "watchdog.log"
                 self._leash = await in_thread(lambda: Leash.start(argv, job, log))
-            except Exception as error:  # noqa: BLE001 - whatever it is: no watchdog, no injection
-                return Check(name="inject/watchdog", ok=False, detail=_told(error))
-            self._keeper.keep([self._leash, *self._made.cuts])
+            except Exception as error:  # noqa: BLE001 - whatever it is: no watchdog, no drill
+                return Check(name="preflight/watchdog", ok=False, detail=_told(error))
+            self._keeper.keep([self._leash])
         failpoint("watchdog.after")
-        return Check(name="inject/watchdog", ok=True)
+        return Check(name="preflight/watchdog", ok=True)
 
     async def _try(self, what: str, work: Callable[[], None]) -> None:
         try:

@@ -22,6 +22,8 @@ from blackstart.evidence.records import (
     Body,
     Check,
     End,
+    FaultEvent,
+    FaultState,
     Header,
     Note,
     Outstanding,
@@ -31,6 +33,7 @@ from blackstart.evidence.records import (
     Samples,
     Stream,
 )
+from blackstart.evidence.undo import Entry as UndoEntry
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
@@ -63,7 +66,8 @@ class Parts:
     preflight: what must be true before anything is touched. slate: what an
     earlier drill, or this one, must not have left behind. census: counts what
     each region of each service has. outstanding: ids of faults of this run
-    that are not put back. shielding: what puts things back when the
+    that are not put back. latest: where each of its faults stands, by the undo
+    store. shielding: what puts things back when the
     supervisor cannot.
     """
 
@@ -76,6 +80,7 @@ class Parts:
     job: Mapping[str, Any]
     recover: Sequence[str]
     outstanding: Callable[[], list[str]]
+    latest: Callable[[], Sequence[UndoEntry]] = list
     shielding: Shielding = field(default_factory=Shielding)
 
 
@@ -117,9 +122,12 @@ class Supervisor:
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
         self._crash: str | None = None
-        self._put_back = PutBack(parts.recover, parts.outstanding, folder, self._log, self._drill.phases.undo)
+        self._put_back = PutBack(
+            parts.recover, parts.outstanding, parts.latest, folder, self._log, self._drill.phases.undo
+        )
         self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, self._lost)
         self._undoing = False
+        self._back: set[str] = set()
         self._log.listen(self._see)
 
     def listen(self, listener: Listener) -> None:
@@ -182,7 +190,7 @@ class Supervisor:
             return End(how="blocked", detail=f"{held}; nothing was injected")
         looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
         checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
-        return self._refusal([locked, *checks], "preflight") or self._stopped_early()
+        return self._refusal([*locked, *checks], "preflight") or self._stopped_early()
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))
@@ -196,7 +204,7 @@ class Supervisor:
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
         if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():
             return refusal
-        return self._refusal(await self._shield.up(), "protection") or self._stopped_early()
+        return self._refusal([await self._shield.up()], "protection") or self._stopped_early()
 
     async def _inject(self) -> None:
         self._log(PhaseStart(phase=Phase.INJECT))
@@ -240,6 +248,7 @@ class Supervisor:
         self._shield.undoing()
         self._outstanding = await self._put_back.undo(self._injector)
         self._log(Outstanding(faults=self._outstanding))
+        await self._hear_of_others()
         await self._shield.down(self._outstanding)
 
     async def _failback(self) -> None:
@@ -269,6 +278,21 @@ class Supervisor:
             # A guardian or a person may have been at work since.
             self._outstanding = await self._put_back.left()
             self._log(Outstanding(faults=self._outstanding))
+            await self._hear_of_others()
+
+    async def _hear_of_others(self) -> None:
+        """What the watchdog put back was written down, but told to nobody here."""
+        for entry in await self._put_back.back():
+            if entry.undo.fault not in self._back:
+                self._log(
+                    FaultEvent(
+                        fault=entry.undo.fault,
+                        kind=entry.undo.kind,
+                        target=entry.undo.target,
+                        state=FaultState.CONFIRMED_REVERTED,
+                        detail=f"by another process: {entry.detail}",
+                    )
+                )
 
     # -- ends
 
@@ -300,6 +324,8 @@ class Supervisor:
 
     def _see(self, now: float, body: Body) -> None:
         match body:
+            case FaultEvent(state=FaultState.CONFIRMED_REVERTED):
+                self._back.add(body.fault)
             case Samples():
                 self.watch.see(body)
                 if self._guards:

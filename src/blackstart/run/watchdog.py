@@ -24,7 +24,11 @@ from blackstart.evidence import failpoints
 from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.records import FaultEvent, FaultState
 from blackstart.evidence.undo import Store, now
+from blackstart.fleet.kube import Kube
+from blackstart.fleet.lease import LEASES, release
 from blackstart.fleet.load import load_fleet
+from blackstart.fleet.model import Cluster
+from blackstart.fleet.objects import Ref
 from blackstart.run.clock import boottime
 from blackstart.run.recover import Recovery
 from blackstart.run.sessions import Identity, kill_session, session_members
@@ -38,20 +42,34 @@ _LOOK = 0.5
 _LAST_BREATH = 5.0
 """Seconds for the kernel to end what was killed."""
 
-_ATTEMPT = 300.0
-"""Seconds for one attempt to put everything back."""
+_HANGS = 120.0
+"""Seconds beyond the deadline after which an attempt to put everything back hangs."""
 
 _PAUSE = 2.0
 
 
+class Tenure(Model):
+    """A Lease that the run may hold, in some cluster."""
+
+    cluster: Cluster
+    namespace: str
+    name: str
+
+
 class Job(Model):
-    """Whom to watch. `ttl`: seconds of silence that mean death; `deadline`: seconds to put the run back."""
+    """Whom to watch.
+
+    ttl: seconds of silence that mean death. deadline: seconds to put the run
+    back. leases: what the run may hold, to be given back when all is as it
+    was; otherwise they are left to guardians, and to the next run.
+    """
 
     run: str
     state: Path
     fleet: Path
     ttl: Seconds
     deadline: Seconds = 600.0
+    leases: list[Tenure] = []
 
 
 class Silence(Model):
@@ -76,7 +94,9 @@ def main() -> int:
     os.environ["BLACKSTART_STATE"] = str(job.state)
     _warm_up(job)
     failpoint("watchdog.ready")
-    os.write(1, READY)
+    # Whoever started this may be dead by now; then there is work to do.
+    with contextlib.suppress(OSError):
+        os.write(1, READY)
     _let_go_of_stdout()
     silence = watch(stdin, job.ttl)
     if silence is None:
@@ -160,7 +180,7 @@ def put_back(job: Job) -> bool:
         # Forked: everything is imported, and on a full or broken disk nothing more can be.
         attempt = multiprocessing.get_context("fork").Process(target=_attempt, args=(job,))
         attempt.start()
-        attempt.join(min(_ATTEMPT, max(1.0, until - boottime())))
+        attempt.join(max(0.0, until - boottime()) + _HANGS)
         if attempt.exitcode is None and attempt.pid:
             _say("the attempt hangs; it is killed")
             kill_session(attempt.pid)
@@ -180,12 +200,25 @@ def put_back(job: Job) -> bool:
 def _attempt(job: Job) -> None:
     os.setsid()
     store = Store(job.state)
-    if job.run not in store.runs():
-        # It died before it broke anything.
-        os._exit(0)
-    done = Recovery(store, _say, _tell).recover(job.run)
+    # Without records it has not come to breaking anything.
+    done = job.run not in store.runs() or Recovery(store, _say, _tell, deadline=job.deadline).recover(job.run)
     _say("nothing is outstanding" if done else "not everything is put back")
+    if done:
+        # All of them, whatever becomes of each.
+        given = [_give_back(lease, job.run) for lease in job.leases]
+        done = all(given)
     os._exit(0 if done else _LEFT)
+
+
+def _give_back(lease: Tenure, run: str) -> bool:
+    try:
+        with Kube(lease.cluster) as kube:
+            kube.verify_identity()
+            release(kube, Ref(LEASES, lease.namespace, lease.name), run)
+    except BlackstartError as error:
+        _say(str(error))
+        return False
+    return True
 
 
 def _only_conflicts(job: Job) -> bool:
@@ -196,8 +229,7 @@ def _only_conflicts(job: Job) -> bool:
 
 def _warm_up(job: Job) -> None:
     """Import now what will be needed then: the Kubernetes client alone costs half a second."""
-    import blackstart.faults.scale
-    import blackstart.fleet.kube  # noqa: F401 - for its side effect of being loaded
+    import kubernetes.client  # noqa: F401 - for its side effect of being loaded
 
     with contextlib.suppress(BlackstartError):
         load_fleet(job.fleet)
