@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from drillkit import ROOT, run_drill, settle
+from labdrill import ROOT, run_drill, settle
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.undo import Store

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from drillkit import ROOT, Ran, content, edited, kubectl, pid_of, run_drill, settle, stopped
+from labdrill import ROOT, Ran, content, edited, kubectl, pid_of, run_drill, settle, stopped
 
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import inside

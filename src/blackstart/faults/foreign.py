@@ -79,7 +79,7 @@ def known(provider: Mapping[str, Any]) -> Known | None:
 def is_foreign(activity: Mapping[str, Any]) -> bool:
     """Whether an activity changes something by code that is not blackstart's."""
     module = str((activity.get("provider") or {}).get("module", ""))
-    return activity.get("type") == "action" and module.split(".")[:2] != ["blackstart", "activities"]
+    return activity.get("type") == "action" and module.partition(".")[0] != "blackstart"
 
 
 def accepted(activity: Mapping[str, Any]) -> bool:

@@ -1,0 +1,279 @@
+"""Crashes a real drill at a named point, in a named way, and watches the fleet come back without help."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from labdrill import ROOT, kubectl, pid_of
+
+from blackstart.fleet import nft
+from blackstart.fleet.model import Fleet
+from blackstart.fleet.places import open_socket
+from blackstart.lab.paths import LabPaths
+
+TTL = 4.0
+"""Seconds after which a run that says nothing counts as dead."""
+
+BACK_WITHIN = 90.0
+"""Seconds that a test waits. How long it really takes is the bench's business."""
+
+EXPERIMENTS = {
+    "scale": "service-failover",
+    "delete-pods": "pods-deleted",
+    "sever": "link-loss",
+    "isolate": "region-isolation",
+    "kill": "region-loss",
+    "chaosk8s": "service-failover-chaosk8s",
+}
+
+_KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies"
+_MOVING = ("deployment.kubernetes.io/revision",)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`how`: kill or stop the process at the point; kill both it and its other half; kill everything (machine);
+    or leave it and break something around it: the management network (network) or the API server (api)."""
+
+    fault: str
+    how: str
+    role: str
+    point: str
+
+    def __str__(self) -> str:
+        return f"{self.fault}-{self.how}-{self.role}-{self.point}"
+
+
+@dataclass(frozen=True)
+class Crashed:
+    """How it went. seconds: from the crash until everything was as before; None: it did not come to that."""
+
+    seconds: float | None
+    differs: str
+    output: str
+
+
+def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
+    """Run a drill, crash it, wait until the fleet is as before and every process of the run is gone."""
+    before = picture(fleet)
+    mark, log = folder / "struck", folder / "run.log"
+    action = "kill" if case.how == "kill" else "stop"
+    env = {
+        **os.environ,
+        "BLACKSTART_FAILPOINT": f"{case.point}={action}",
+        "BLACKSTART_FAILPOINT_ROLE": case.role,
+        "BLACKSTART_FAILPOINT_LOG": str(mark),
+        "BLACKSTART_STATE": str(folder / "state"),
+    }
+    argv = [sys.executable, "-m", "blackstart", "run", str(drill(case, folder)), "--out", str(folder / "out")]
+    with log.open("wb") as out:
+        runner = subprocess.Popen(
+            [*argv, "--fleet", str(fleet.source)], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        struck = _wait(lambda: mark.exists() or runner.poll() is not None, 60.0)
+        if not struck or not mark.exists():
+            return Crashed(None, f"{case.point} was never reached", log.read_text())
+        crashed = time.monotonic()
+        pid = int(mark.read_text().split()[-1])
+        with _happening(case, fleet, paths, pid, mark):
+            # Where nobody is left, nobody can release the lock: the next run, or recover, does.
+            seconds, differs = _back(fleet, before, crashed, locks=case.how != "machine")
+        if case.how == "machine":
+            _recover(fleet, env)
+            _, differs = _back(fleet, before, crashed)
+        if not _wait(lambda: not members(mark), BACK_WITHIN):
+            return Crashed(None, f"still running: {members(mark)}", log.read_text())
+        # Whatever woke up late must not have broken it again.
+        late, differs = _back(fleet, before, crashed)
+        return Crashed(seconds if late is not None else None, differs, log.read_text())
+    finally:
+        for left in members(mark):
+            os.kill(left, signal.SIGKILL)
+        runner.wait(10)
+
+
+def drill(case: Case, folder: Path) -> Path:
+    """A drill as short as can be."""
+    document = {
+        "drill": "crash",
+        "title": str(case),
+        "experiment": EXPERIMENTS[case.fault],
+        "services": ["frontend"],
+        "victims": [] if case.fault == "sever" else ["primary"],
+        "lease": f"{TTL:g}s",
+        "client": {"interval": "100ms", "timeout": "500ms"},
+        "steady": {"success": "90%", "window": "1s"},
+        "phases": {"baseline": "1s", "hold": "3s", "failback": "5s", "settle": "0s"},
+        "objectives": [{"kind": "completeness", "service": "frontend"}],
+        "guards": [],
+    }
+    path = folder / "drills" / "crash.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def members(mark: Path) -> list[int]:
+    """Every living process of the run: they all inherited the name of the mark."""
+    needle = f"BLACKSTART_FAILPOINT_LOG={mark}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if needle in environ.read_bytes().split(b"\0") and _state(environ.parent) not in "ZX":
+                found.append(int(environ.parent.name))
+        except OSError:
+            continue
+    return found
+
+
+def picture(fleet: Fleet) -> dict[str, Any]:
+    """Everything that a drill may change and must put back."""
+    found: dict[str, Any] = {"edge": _served_by(fleet)}
+    for name, place in fleet.places.items():
+        found[f"cuts at {name}"] = nft.tables(place)
+    for name, region in fleet.regions.items():
+        for namespace in ("production", "default"):
+            listed = json.loads(kubectl(region, "-n", namespace, "get", _KINDS, "-o", "json", "--request-timeout=3s"))
+            found |= {f"{name} {key}": value for key, value in map(_told, listed["items"])}
+        nodes = json.loads(kubectl(region, "get", "nodes", "-o", "json", "--request-timeout=3s"))["items"]
+        found[f"{name} nodes"] = [(n["spec"].get("unschedulable"), n["metadata"]["labels"]) for n in nodes]
+    return found
+
+
+def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
+    """What is not as before, a line each."""
+    keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
+    return "\n".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys)
+
+
+def _told(item: dict[str, Any]) -> tuple[str, Any]:
+    meta = item["metadata"]
+    key = f"{item['kind']} {meta['namespace']}/{meta['name']}"
+    annotations = {k: v for k, v in meta.get("annotations", {}).items() if k not in _MOVING}
+    if item["kind"] != "Deployment":
+        return key, True
+    status = item.get("status", {})
+    return key, (item["spec"]["replicas"], status.get("availableReplicas"), meta.get("labels", {}), annotations)
+
+
+@contextmanager
+def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) -> Iterator[None]:
+    """What the case does at its point, and what ends by itself later."""
+    if case.how == "kill":
+        yield
+    elif case.how == "stop":
+        time.sleep(TTL + 3)
+        _signal(pid, signal.SIGCONT)
+        yield
+    elif case.how in ("both", "machine"):
+        for member in members(mark):
+            if case.how == "machine" or b"watchdog" not in _command(member):
+                _signal(member, signal.SIGKILL)
+        yield
+    elif case.how == "network":
+        # The operator is cut off from the region; the runner lives.
+        with operator_cut_off(fleet, "us"):
+            _signal(pid, signal.SIGCONT)
+            time.sleep(TTL + 8)
+        yield
+    elif case.how == "api":
+        server = pid_of(paths.root, "us", "apiserver")
+        _signal(server, signal.SIGSTOP)
+        _signal(pid, signal.SIGCONT)
+        time.sleep(2)
+        _signal(server, signal.SIGCONT)
+        yield
+    else:
+        raise AssertionError(case.how)
+
+
+@contextmanager
+def operator_cut_off(fleet: Fleet, region: str) -> Iterator[None]:
+    """Nothing reaches the region over the management network; its own inside works."""
+    enter = ["nsenter", f"--net={fleet.places[region].netns}", "nft"]
+    rules = (
+        "table inet bs_test_cut {\n  chain drop_in {\n    type filter hook prerouting priority -400;\n"
+        '    iifname "mgmt0" drop\n  }\n}\n'
+    )
+    subprocess.run([*enter, "-f", "-"], input=rules.encode(), check=True, timeout=10)
+    try:
+        yield
+    finally:
+        subprocess.run([*enter, "delete", "table", "inet", "bs_test_cut"], check=True, timeout=10)
+
+
+def _back(fleet: Fleet, before: dict[str, Any], since: float, *, locks: bool = True) -> tuple[float | None, str]:
+    end, differs = time.monotonic() + BACK_WITHIN, "never looked"
+    while time.monotonic() < end:
+        began = time.monotonic()
+        try:
+            now = picture(fleet)
+            differs = difference(before, {k: v for k, v in now.items() if locks or "blackstart-lock-" not in k})
+        except (AssertionError, OSError, ValueError, KeyError, http.client.HTTPException) as error:
+            differs = str(error)
+        if not differs:
+            return began - since, ""
+        time.sleep(0.2)
+    return None, differs
+
+
+def _recover(fleet: Fleet, env: dict[str, str]) -> None:
+    argv = [sys.executable, "-m", "blackstart", "recover", "--all", "--fleet", str(fleet.source)]
+    clean = {key: value for key, value in env.items() if not key.startswith("BLACKSTART_FAILPOINT")}
+    done = subprocess.run(argv, cwd=ROOT, env=clean, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _served_by(fleet: Fleet) -> str:
+    """The region that answers at the edge."""
+    entry = fleet.services["user-service"].entry
+    host, _, port = entry.url.split("/")[2].partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=1.0)
+    connection.sock = open_socket(fleet.places[entry.place])
+    try:
+        connection.sock.settimeout(1.0)
+        connection.sock.connect((host, int(port)))
+        connection.request("GET", "/")
+        return str(json.loads(connection.getresponse().read())["region"])
+    finally:
+        connection.close()
+
+
+def _wait(done: Callable[[], bool], seconds: float) -> bool:
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if done():
+            return True
+        time.sleep(0.05)
+    return done()
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
+def _state(process: Path) -> str:
+    return (process / "stat").read_text().rpartition(")")[2].split()[0]

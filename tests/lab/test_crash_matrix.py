@@ -1,0 +1,53 @@
+"""Whatever dies, whenever: the fleet comes back as it was. More points: bench/crash_matrix.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from labcrash import Case, crash
+from labdrill import settle
+
+from blackstart.fleet.model import Fleet
+from blackstart.lab.paths import LabPaths
+
+CHILD = ("arm.before", "arm.after", "apply.after", "applied.after", "confirmed.after", "held", "revert.before")
+LATE = ("revert.after", "reverted.after", "confirm_reverted.after")
+SUPERVISOR = ("lock.after", "guardians.after", "watchdog.after", "child.announced", "undo.before", "undo.after")
+
+MATRIX = [
+    # Every step of the fault with the most steps, and of the one that the kernel takes back.
+    *(Case("scale", "kill", "child", point) for point in (*CHILD, "patch.before", *LATE)),
+    *(Case("scale", "kill", "supervisor", point) for point in (*SUPERVISOR, "renew.after", "unlock.before")),
+    *(Case("scale", "both", "child", point) for point in ("arm.after", "patch.before", "apply.after", "held")),
+    *(Case("scale", "machine", "child", point) for point in ("patch.before", "apply.after", "held")),
+    *(Case("scale", "stop", "child", point) for point in ("fence.after", "patch.before", "apply.after", "held")),
+    *(Case("scale", "stop", "supervisor", point) for point in ("renew.before", "child.told")),
+    Case("scale", "network", "child", "held"),
+    Case("scale", "api", "child", "held"),
+    *(Case("sever", "kill", "child", point) for point in (*CHILD, *LATE)),
+    *(Case("sever", "kill", "supervisor", point) for point in SUPERVISOR),
+    *(Case("sever", "both", "child", point) for point in ("apply.after", "held")),
+    *(Case("sever", "machine", "child", point) for point in ("apply.after", "held")),
+    *(Case("sever", "stop", "child", point) for point in ("arm.after", "apply.after")),
+    Case("sever", "stop", "supervisor", "renew.before"),
+    # The others: the points at which something is broken and nobody has said so yet.
+    *(Case("isolate", how, "child", "apply.after") for how in ("kill", "both", "machine", "stop")),
+    *(Case("kill", how, "child", "apply.after") for how in ("kill", "both", "stop")),
+    Case("kill", "kill", "supervisor", "child.told"),
+    Case("kill", "both", "child", "held"),
+    *(Case("delete-pods", how, "child", "apply.after") for how in ("kill", "both", "machine")),
+    *(Case("chaosk8s", how, "child", "call.before") for how in ("kill", "both", "machine", "stop")),
+    *(Case("chaosk8s", how, "child", "held") for how in ("kill", "both", "machine")),
+]
+
+
+@pytest.mark.parametrize("case", MATRIX, ids=str)
+def test_it_is_put_back(lab: Fleet, paths: LabPaths, tmp_path: Path, case: Case) -> None:
+    settle(lab)
+    crashed = crash(case, lab, paths, tmp_path)
+    assert crashed.seconds is not None, f"{crashed.differs}\n{crashed.output}"
+
+
+def test_the_matrix_is_large_enough() -> None:
+    assert len(set(MATRIX)) == len(MATRIX) >= 60
