@@ -18,9 +18,10 @@ from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Region, Service
 from blackstart.plan.resolve import Plan
 from blackstart.run.census import Capacity
 from blackstart.run.header import make_header
+from blackstart.run.parts import Outcome, Parts
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
-from blackstart.run.supervisor import Outcome, Parts, Supervisor
+from blackstart.run.supervisor import Supervisor
 from blackstart.schema.drill import Drill
 
 RUN = "20260101-000000-region-loss-abcd"

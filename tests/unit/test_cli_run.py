@@ -15,7 +15,7 @@ from blackstart.evidence.records import End
 from blackstart.plan import resolve
 from blackstart.run import conduct, supervisor, watch
 from blackstart.run.looks import Look, Wrong
-from blackstart.run.supervisor import Outcome
+from blackstart.run.parts import Outcome
 from blackstart.schema.result import Result
 
 FILES = {EVIDENCE, SUMS, "result.json", "report.html", "junit.xml", "summary.md"}

@@ -45,6 +45,7 @@ def test_the_child_dies(run: Crash, point: str) -> None:
     with run.run(**points("child", point)) as supervisor:
         run.struck()
         assert supervisor.wait(60) != 14, run.said()
+        assert "is lost" not in run.said()
         run.until_quiet(5)
     assert run.state() == run.before, run.said()
 
@@ -52,13 +53,11 @@ def test_the_child_dies(run: Crash, point: str) -> None:
 @pytest.mark.parametrize(
     "point",
     [
-        "watchdog.after",
-        "guardians.after",
         "child.started",
-        "child.told",
-        "renew.after",
         "undo.before",
         "unlock.before",
+        *full("watchdog.before", "watchdog.after", "guardians.before", "guardians.after", "child.announced"),
+        *full("child.told", "renew.after", "guardians.end", "unlock.after", "watchdog.end"),
     ],
 )
 def test_the_supervisor_dies(run: Crash, point: str) -> None:

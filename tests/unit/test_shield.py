@@ -19,10 +19,10 @@ from blackstart.evidence.records import Check, FaultEvent, Line, Phase, PhaseSta
 from blackstart.evidence.undo import Entry, Undo
 from blackstart.fleet.lease import Lost
 from blackstart.run import supervisor, watch
+from blackstart.run.parts import Outcome
 from blackstart.run.protection import Held, Renewable
 from blackstart.run.publish import judge_folder
 from blackstart.run.shield import Shielding
-from blackstart.run.supervisor import Outcome
 from blackstart.run.watchdog import Job
 from blackstart.schema.errors import BlackstartError
 

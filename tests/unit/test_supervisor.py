@@ -27,8 +27,8 @@ from blackstart.evidence.records import (
 from blackstart.run import supervisor, watch
 from blackstart.run.census import Capacity
 from blackstart.run.looks import Wrong
+from blackstart.run.parts import Outcome, Parts
 from blackstart.run.recorder import Recorder
-from blackstart.run.supervisor import Outcome, Parts
 
 
 @pytest.fixture(autouse=True)

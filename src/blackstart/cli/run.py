@@ -18,7 +18,8 @@ from blackstart.schema.errors import BlackstartError
 if TYPE_CHECKING:
     from blackstart.plan.resolve import Plan
     from blackstart.run.conduct import Display
-    from blackstart.run.supervisor import Outcome, Supervisor
+    from blackstart.run.parts import Outcome
+    from blackstart.run.supervisor import Supervisor
     from blackstart.schema.result import Result
 
 CRASHED, INTERRUPTED, UNSAFE = 1, 13, 14

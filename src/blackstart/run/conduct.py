@@ -24,13 +24,14 @@ from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
 from blackstart.run.lock import Lock, homes, lock_lease
 from blackstart.run.measuring import sample_from
+from blackstart.run.parts import Outcome, Parts
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
 from blackstart.run.protected import Protected
 from blackstart.run.recover import Recovery
 from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
-from blackstart.run.supervisor import Outcome, Parts, Supervisor
+from blackstart.run.supervisor import Supervisor
 from blackstart.schema.errors import BlackstartError
 
 Display = AbstractContextManager[Callable[[float, Body], None]]
@@ -49,13 +50,14 @@ async def conduct[R](
 
     `finish` runs while signals are still held off, so that a third Ctrl-C
     does not cost the report. Raises EvidenceError when `folder` cannot be
-    written to; nothing was injected then.
+    written to, UndoError when the undo store cannot; nothing was injected then.
     """
     failpoints.role("supervisor")
     streams = client_streams(plan.drill.client, plan.fleet, plan.services)
     header = make_header(plan, run_id, [stream for stream, _ in streams.values()], command, now)
-    supervisor = Supervisor(plan, header, streams, folder, real_parts(plan, run_id, folder))
-    with on_signals(supervisor.signalled):
+    parts = real_parts(plan, run_id, folder)
+    supervisor = Supervisor(plan, header, streams, folder, parts)
+    with parts.alive(), on_signals(supervisor.signalled):
         with display(supervisor) as listener:
             supervisor.listen(listener)
             outcome = await supervisor.run()
@@ -76,6 +78,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
         outstanding=lambda: outstanding(store, run_id),
         latest=lambda: list(store.read(run_id).latest.values()),
+        alive=partial(store.alive, run_id),
         shielding=_shielding(plan, run_id, store),
     )
 

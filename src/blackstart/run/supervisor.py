@@ -11,8 +11,7 @@ import os
 import signal
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,19 +32,19 @@ from blackstart.evidence.records import (
     Samples,
     Stream,
 )
-from blackstart.evidence.undo import Entry as UndoEntry
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
-from blackstart.run.census import Capacity, Census, completeness, take
+from blackstart.run.census import Capacity, completeness, take
 from blackstart.run.guards import Guards
 from blackstart.run.log import Listener, Log
-from blackstart.run.looks import Look, run_looks
-from blackstart.run.measuring import Read, Sample, probing
+from blackstart.run.looks import run_looks
+from blackstart.run.measuring import probing
+from blackstart.run.parts import Outcome, Parts
 from blackstart.run.protection import Held
 from blackstart.run.putback import PutBack
 from blackstart.run.recorder import Recorder
-from blackstart.run.shield import Shield, Shielding
+from blackstart.run.shield import Shield
 from blackstart.run.stop import Stop, first_of
 from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
 from blackstart.run.worker import Worker
@@ -57,41 +56,6 @@ FULL_HOUSE = 15.0
 """Seconds that workloads get in the settle phase to be as complete as before."""
 
 _TICK = 0.25
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a run is made of; tests put fakes in these places.
-
-    preflight: what must be true before anything is touched. slate: what an
-    earlier drill, or this one, must not have left behind. census: counts what
-    each region of each service has. outstanding: ids of faults of this run
-    that are not put back. latest: where each of its faults stands, by the undo
-    store. shielding: what puts things back when the
-    supervisor cannot.
-    """
-
-    sample: Sample
-    read: Read
-    preflight: Mapping[str, Look]
-    slate: Mapping[str, Look]
-    census: Mapping[str, Census]
-    injector: Sequence[str]
-    job: Mapping[str, Any]
-    recover: Sequence[str]
-    outstanding: Callable[[], list[str]]
-    latest: Callable[[], Sequence[UndoEntry]] = list
-    shielding: Shielding = field(default_factory=Shielding)
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run ended. crash: what went wrong in the supervisor itself. broken: the evidence is cut short."""
-
-    end: End
-    outstanding: list[str]
-    crash: str | None
-    broken: bool
 
 
 class Supervisor:

@@ -1,0 +1,51 @@
+"""What a run is made of, and how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+from blackstart.evidence.records import End
+from blackstart.evidence.undo import Entry
+from blackstart.run.census import Census
+from blackstart.run.looks import Look
+from blackstart.run.measuring import Read, Sample
+from blackstart.run.shield import Shielding
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a run is made of; tests put fakes in these places.
+
+    preflight: what must be true before anything is touched. slate: what an
+    earlier drill, or this one, must not have left behind. census: counts what
+    each region of each service has. outstanding: ids of faults of this run
+    that are not put back. latest: where each of its faults stands, by the undo
+    store. alive: lets other processes see that the run goes on. shielding: what puts things back when the
+    supervisor cannot.
+    """
+
+    sample: Sample
+    read: Read
+    preflight: Mapping[str, Look]
+    slate: Mapping[str, Look]
+    census: Mapping[str, Census]
+    injector: Sequence[str]
+    job: Mapping[str, Any]
+    recover: Sequence[str]
+    outstanding: Callable[[], list[str]]
+    latest: Callable[[], Sequence[Entry]] = list
+    alive: Callable[[], AbstractContextManager[None]] = nullcontext
+    shielding: Shielding = field(default_factory=Shielding)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended. crash: what went wrong in the supervisor itself. broken: the evidence is cut short."""
+
+    end: End
+    outstanding: list[str]
+    crash: str | None
+    broken: bool
