@@ -52,10 +52,14 @@ class Shield:
         self._life = self._loop.create_task(self._live())
 
     async def lock(self) -> list[Check]:
-        """Take the locks and start the watchdog; what cannot be had forbids the drill.
+        """Start the watchdog and take the locks; what cannot be had forbids the drill.
 
-        Raises Held when another run is at work.
+        The watchdog first: it releases what a run held that dies here. Raises
+        Held when another run is at work.
         """
+        watched = await self._watchdog()
+        if not watched.ok:
+            return [watched]
         failpoint("lock.before")
         try:
             self._locked = True
@@ -64,9 +68,9 @@ class Shield:
             self._locked = False
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is: no lock, no drill
-            return [Check(name="preflight/lock", ok=None, detail=_told(error))]
+            return [watched, Check(name="preflight/lock", ok=None, detail=_told(error))]
         failpoint("lock.after")
-        return [Check(name="preflight/lock", ok=True), await self._watchdog()]
+        return [watched, Check(name="preflight/lock", ok=True)]
 
     async def up(self) -> Check:
         """Start the guardians, and see that they are alive; if one is not, nothing may be injected."""
