@@ -52,10 +52,8 @@ def main() -> int:
             native.down(paths, lambda _: None)
     print(f"seed {options.seed}, TTL {TTL:g} s; seconds from the crash until everything was as before")
     for how, times in seconds.items():
-        ratio = max(times) / TTL
-        print(
-            f"  {how:8} n {len(times):3} p50 {statistics.median(times):5.1f} max {max(times):5.1f} max/TTL {ratio:4.1f}"
-        )
+        spread = f"p50 {statistics.median(times):5.1f}  max {max(times):5.1f}  max/TTL {max(times) / TTL:4.1f}"
+        print(f"  {how:8} n {len(times):4}  {spread}")
     print(f"  not put back: {len(lost)}", *lost, sep="\n    ")
     return 1 if lost else 0
 

@@ -190,7 +190,7 @@ def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) 
             time.sleep(TTL + 8)
         yield
     elif case.how == "api":
-        server = pid_of(paths.root, "us", "apiserver")
+        server = pid_of(paths.root, "us", "kube-apiserver")
         _signal(server, signal.SIGSTOP)
         _signal(pid, signal.SIGCONT)
         time.sleep(2)

@@ -98,17 +98,18 @@ def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
     )
     lock = Lock(where, regions, run_id, lease)
     return Shielding(
-        protection=Protected(lock, guarded, fleet, run_id, lease, partial(_recover, store)),
+        protection=Protected(lock, guarded, fleet, run_id, lease, partial(_recover, store, fleet.source)),
         watchdog=([sys.executable, "-m", watchdog.__name__], job),
         cuts=[Cuts(store, run_id, fleet, lease)],
         needed=partial(objects_changed, store, run_id),
     )
 
 
-def _recover(store: Store, run: str) -> None:
-    """Put back a run that died. Raises BlackstartError."""
+def _recover(store: Store, fleet: Path | None, run: str) -> None:
+    """Put back a run that died, here or on another machine. Raises BlackstartError."""
     said: list[str] = []
-    if not Recovery(store, said.append, lambda body: None).recover(run):
+    # What a run of another machine left is known to the fleet alone.
+    if not Recovery(store, said.append, lambda body: None, fleet).recover(run):
         raise BlackstartError("; ".join(said))
 
 
