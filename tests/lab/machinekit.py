@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from drillkit import ROOT, kubectl
+from labdrill import ROOT, kubectl
 
 from blackstart.faults.scale import LABEL
 from blackstart.fleet import nft

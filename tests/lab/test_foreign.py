@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from drillkit import content, kubectl, run_drill, settle
+from labdrill import content, kubectl, run_drill, settle
 from machinekit import Machine, kill, left, workload
 
 from blackstart.fleet.environment import environment

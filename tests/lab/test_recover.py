@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from drillkit import ROOT, kubectl, settle
+from labdrill import ROOT, kubectl, settle
 from machinekit import Machine, kill, left, workload
 
 from blackstart.faults.scale import ANNOTATION, LABEL
