@@ -27,6 +27,7 @@ test-unit: setup
 	@$(NOW); $(PYTEST) tests/unit -n 2 -q -m "not full"
 
 test-browser: setup
+	@[ -x /usr/bin/chromium ] || { apt-get update -q && apt-get install -qy --no-install-recommends chromium; }
 	@$(NOW); $(PYTEST) tests/browser -q
 
 test-lab: setup
