@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labcrash import Case, crash
@@ -42,7 +43,32 @@ MATRIX = [
 ]
 
 
-@pytest.mark.parametrize("case", MATRIX, ids=str)
+IN_EVERY_RUN = {
+    *(
+        Case("scale", "kill", "child", point)
+        for point in ("arm.after", "patch.before", "applied.after", "revert.before")
+    ),
+    *(Case("scale", "kill", "supervisor", point) for point in ("lock.after", "guardians.after", "undo.before")),
+    *(Case("scale", "machine", "child", point) for point in ("patch.before", "held")),
+    *(Case("scale", "stop", "child", point) for point in ("patch.before", "held")),
+    Case("scale", "network", "child", "held"),
+    Case("sever", "both", "child", "held"),
+    Case("sever", "stop", "child", "apply.after"),
+    Case("isolate", "both", "child", "apply.after"),
+    Case("kill", "kill", "child", "apply.after"),
+    Case("kill", "both", "child", "held"),
+    Case("delete-pods", "both", "child", "apply.after"),
+    Case("chaosk8s", "kill", "child", "call.before"),
+    Case("chaosk8s", "machine", "child", "held"),
+}
+"""A case takes 20 s: `make test` has these, `make test-full` all."""
+
+
+def _marked(case: Case) -> Any:
+    return pytest.param(case, id=str(case), marks=[] if case in IN_EVERY_RUN else pytest.mark.full)
+
+
+@pytest.mark.parametrize("case", [_marked(case) for case in MATRIX])
 def test_it_is_put_back(lab: Fleet, paths: LabPaths, tmp_path: Path, case: Case) -> None:
     settle(lab)
     crashed = crash(case, lab, paths, tmp_path)
@@ -51,3 +77,4 @@ def test_it_is_put_back(lab: Fleet, paths: LabPaths, tmp_path: Path, case: Case)
 
 def test_the_matrix_is_large_enough() -> None:
     assert len(set(MATRIX)) == len(MATRIX) >= 60
+    assert set(MATRIX) >= IN_EVERY_RUN

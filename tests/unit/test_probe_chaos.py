@@ -77,9 +77,9 @@ def test_no_data_has_a_reason(func: str, reason: Reason, says: str) -> None:
 
 def test_a_probe_that_hangs_is_killed_with_its_children(module: Path) -> None:
     started = time.monotonic()
-    (found,) = look(python("hangs", file=str(module / "pid")), deadline=3.0)
+    (found,) = look(python("hangs", file=str(module / "pid")), deadline=8.0)
     assert found.no_data is Reason.TIMEOUT
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
     child = int((module / "pid").read_text())
     for _ in range(100):
         if not _running(child):
