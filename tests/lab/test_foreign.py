@@ -19,6 +19,8 @@ from blackstart.fleet.environment import environment
 from blackstart.fleet.model import Fleet, Region
 from blackstart.schema.result import Verdict
 
+pytestmark = pytest.mark.full
+
 NS = ["-n", "production"]
 STATEFUL = {
     "apiVersion": "apps/v1",

@@ -21,6 +21,8 @@ from blackstart.faults.scale import ANNOTATION, LABEL
 from blackstart.fleet.environment import environment
 from blackstart.fleet.model import Fleet
 
+pytestmark = pytest.mark.full
+
 
 @pytest.fixture
 def here(lab: Fleet, tmp_path: Path) -> Iterator[Machine]:
