@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from blackstart.fleet import lease as leases
-from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.kube import Kube, KubeError, WrongCluster
 from blackstart.fleet.lease import LEASES, Lease, Lost
 from blackstart.fleet.model import Cluster, Fleet
 from blackstart.fleet.objects import Ref
@@ -67,7 +67,7 @@ class Lock:
         self._renewals = Rounds[str, str](len(self._homes))
 
     def acquire(self, recover: Callable[[str], None]) -> str:
-        """Take all locks; says where. Raises Held, with nothing taken.
+        """Take all locks; says where. Raises Held or WrongCluster, with nothing taken.
 
         A lock that nobody renewed for its whole duration is of a run that
         died: `recover` must put that run back, or raise BlackstartError.
@@ -77,6 +77,9 @@ class Lock:
             for name, home in self._homes.items():
                 try:
                     self._take_all(home, recover)
+                except WrongCluster:
+                    # Not a matter of waiting: fleet.yaml is wrong, and the run is refused.
+                    raise
                 except KubeError as error:
                     away.append(str(error))
                     self._release(name)
