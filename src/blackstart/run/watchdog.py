@@ -45,6 +45,9 @@ _LAST_BREATH = 5.0
 _HANGS = 120.0
 """Seconds beyond the deadline after which an attempt to put everything back hangs."""
 
+_TRY = 10.0
+"""Seconds for which one attempt asks again. Between attempts the run is free for a person's `blackstart recover`."""
+
 _PAUSE = 2.0
 
 
@@ -201,7 +204,7 @@ def _attempt(job: Job) -> None:
     os.setsid()
     store = Store(job.state)
     # Without records it has not come to breaking anything.
-    done = job.run not in store.runs() or Recovery(store, _say, _tell, deadline=job.deadline).recover(job.run)
+    done = job.run not in store.runs() or Recovery(store, _say, _tell, deadline=_TRY).recover(job.run)
     _say("nothing is outstanding" if done else "not everything is put back")
     if done:
         # All of them, whatever becomes of each.
