@@ -20,6 +20,7 @@ from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.records import FaultEvent, FaultState, PhaseStart, Samples
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet, Region
+from blackstart.lab.processes import start_time
 from blackstart.schema.result import Result
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,6 +141,15 @@ def stopped(pid: int) -> Iterator[None]:
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def end(pid: int) -> None:
+    """Kill a process of the lab and wait until it is gone: SIGKILL takes its time on a busy machine."""
+    os.kill(pid, signal.SIGKILL)
+    until = time.monotonic() + 10
+    while start_time(pid) is not None:
+        assert time.monotonic() < until, f"process {pid} does not die"
+        time.sleep(0.01)
 
 
 def pid_of(lab: Path, member: str, part: str) -> int:

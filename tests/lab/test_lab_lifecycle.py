@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from labdrill import end
 from machine_state import Snapshot, differences, snapshot
 
 from blackstart.lab import native
@@ -97,7 +97,7 @@ def test_leftovers_of_a_lab_that_died_elsewhere_do_not_stop_another(
 def test_a_lab_whose_region_and_edge_died_is_completed_by_up(before: Snapshot, paths: LabPaths) -> None:
     native.up(["us", "eu"], paths, print)
     native.kill("us", paths)
-    os.kill(_pids(paths)["edge envoy"], signal.SIGKILL)
+    end(_pids(paths)["edge envoy"])
     native.up(["us", "eu"], paths, print)
     assert [native.power_state(r, paths) for r in ("us", "eu")] == ["up", "up"]
     native.freeze("eu", paths)

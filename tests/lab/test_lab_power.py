@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
 import stat
 import time
@@ -12,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from labdrill import end
 
 from blackstart.fleet.model import Entry, Fleet, Place
 from blackstart.fleet.places import open_socket
@@ -128,7 +127,7 @@ def test_a_frozen_region_can_die(lab: Fleet, paths: LabPaths) -> None:
 
 def test_a_region_that_lost_a_part_is_restored(lab: Fleet, paths: LabPaths) -> None:
     us = native.load(paths).region("us")
-    os.kill(us.processes.all()["etcd"].pid, signal.SIGKILL)
+    end(us.processes.all()["etcd"].pid)
     assert native.power_state("us", paths) == "dead"
     native.restore("us", paths, 110.0)
     assert native.power_state("us", paths) == "up"

@@ -70,8 +70,7 @@ class Processes:
     def start(self, part: Part) -> Started:
         """Start a part inside the member's namespace and control group, in a session of its own."""
         self.logs.mkdir(parents=True, exist_ok=True)
-        procs = [str(f) for f in self._group.procs_files]
-        argv = ["/bin/sh", "-c", _JOIN, part.name, str(len(procs)), *procs, *part.argv]
+        argv = self.joined(part)
         with (self.logs / f"{part.name}.log").open("ab") as log, inside(Place(netns=self._member.netns)):
             process = subprocess.Popen(
                 argv,
@@ -86,6 +85,11 @@ class Processes:
         started = Started(process.pid, start_time(process.pid) or 0)
         self._record({**self.all(), part.name: started})
         return started
+
+    def joined(self, part: Part) -> list[str]:
+        """A command line that joins the member's control group first: what ends the lab ends it, too."""
+        procs = [str(f) for f in self._group.procs_files]
+        return ["/bin/sh", "-c", _JOIN, part.name, str(len(procs)), *procs, *part.argv]
 
     def all(self) -> dict[str, Started]:
         """Everything started so far, dead or alive."""

@@ -185,8 +185,8 @@ class RegionLab:
         node = self.processes.all()["containerd"].pid
         socket = Path(f"/proc/{node}/root{CONTAINERD_SOCKET}")
         self._wait("containerd", lambda: socket.exists() or None, 30)
-        ctr = [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)]
-        self._wait("containerd", partial(_succeeds, ctr), 60)
+        ctr = Part("ctr", [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)])
+        self._wait("containerd", partial(_succeeds, self.processes.joined(ctr)), 60)
 
     def _wait_for_api(self, deadline: float) -> None:
         self._wait("kube-apiserver", self.api.ready, deadline)
