@@ -39,6 +39,7 @@ EXPERIMENTS = {
 }
 
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies"
+_TABLES = "tables at"
 _MOVING = ("deployment.kubernetes.io/revision",)
 
 
@@ -89,8 +90,8 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
         crashed = time.monotonic()
         pid = int(mark.read_text().split()[-1])
         with _happening(case, fleet, paths, pid, mark):
-            # Where nobody is left, nobody can release the lock: the next run, or recover, does.
-            seconds, differs = _back(fleet, before, crashed, locks=case.how != "machine")
+            # Where nobody is left, the next run releases the lock and removes the table of an expired cut.
+            seconds, differs = _back(fleet, before, crashed, husks=case.how != "machine")
         if case.how == "machine":
             _recover(fleet, env)
             _, differs = _back(fleet, before, crashed)
@@ -143,7 +144,9 @@ def picture(fleet: Fleet) -> dict[str, Any]:
     """Everything that a drill may change and must put back."""
     found: dict[str, Any] = {"edge": _served_by(fleet)}
     for name, place in fleet.places.items():
-        found[f"cuts at {name}"] = nft.tables(place)
+        tables = nft.tables(place)
+        found[f"cuts at {name}"] = [table for table in tables if nft.drops(place, table)]
+        found[f"{_TABLES} {name}"] = tables
     for name, region in fleet.regions.items():
         for namespace in ("production", "default"):
             listed = json.loads(kubectl(region, "-n", namespace, "get", _KINDS, "-o", "json", "--request-timeout=3s"))
@@ -157,6 +160,10 @@ def difference(before: dict[str, Any], after: dict[str, Any]) -> str:
     """What is not as before, a line each."""
     keys = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     return "\n".join(f"{key}: {before.get(key)} -> {after.get(key)}" for key in keys)
+
+
+def _bare(found: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in found.items() if "blackstart-lock-" not in k and not k.startswith(_TABLES)}
 
 
 def _told(item: dict[str, Any]) -> tuple[str, Any]:
@@ -215,13 +222,13 @@ def operator_cut_off(fleet: Fleet, region: str) -> Iterator[None]:
         subprocess.run([*enter, "delete", "table", "inet", "bs_test_cut"], check=True, timeout=10)
 
 
-def _back(fleet: Fleet, before: dict[str, Any], since: float, *, locks: bool = True) -> tuple[float | None, str]:
+def _back(fleet: Fleet, before: dict[str, Any], since: float, *, husks: bool = True) -> tuple[float | None, str]:
+    """husks: whether locks, and tables that no longer drop anything, must be gone as well."""
     end, differs = time.monotonic() + BACK_WITHIN, "never looked"
     while time.monotonic() < end:
         began = time.monotonic()
         try:
-            now = picture(fleet)
-            differs = difference(before, {k: v for k, v in now.items() if locks or "blackstart-lock-" not in k})
+            differs = difference(*(found if husks else _bare(found) for found in (before, picture(fleet))))
         except (AssertionError, OSError, ValueError, KeyError, http.client.HTTPException) as error:
             differs = str(error)
         if not differs:
