@@ -84,7 +84,7 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
             [*argv, "--fleet", str(fleet.source)], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
         )
     try:
-        struck = _wait(lambda: mark.exists() or runner.poll() is not None, 60.0)
+        struck = wait(lambda: mark.exists() or runner.poll() is not None, 60.0)
         if not struck or not mark.exists():
             return Crashed(None, f"{case.point} was never reached", log.read_text())
         crashed = time.monotonic()
@@ -95,7 +95,7 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
         if case.how == "machine":
             _recover(fleet, env)
             _, differs = _back(fleet, before, crashed)
-        if not _wait(lambda: not members(mark), BACK_WITHIN):
+        if not wait(lambda: not members(mark), BACK_WITHIN):
             return Crashed(None, f"still running: {members(mark)}", log.read_text())
         # Whatever woke up late must not have broken it again.
         late, differs = _back(fleet, before, crashed)
@@ -259,7 +259,8 @@ def _served_by(fleet: Fleet) -> str:
         connection.close()
 
 
-def _wait(done: Callable[[], bool], seconds: float) -> bool:
+def wait(done: Callable[[], bool], seconds: float) -> bool:
+    """Look until it is so; whether it is."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if done():

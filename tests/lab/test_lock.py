@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from itertools import pairwise
+from collections import Counter
 from pathlib import Path
 
-from labcrash import Case, drill
+from labcrash import Case, drill, wait
 from labdrill import ROOT, kubectl, run_drill
 
 from blackstart.evidence.reader import EVIDENCE, read
@@ -38,33 +38,39 @@ def test_a_dead_holder_of_another_machine_is_no_obstacle(lab: Fleet, tmp_path: P
 
 def test_of_many_starts_one_runs(lab: Fleet, tmp_path: Path) -> None:
     path = drill(Case("scale", "none", "none", "none"), tmp_path)
-    argv = [sys.executable, "-m", "blackstart", "run", str(path), "--fleet", str(lab.source), "--set", "lease=15s"]
-    runs = [
-        subprocess.Popen(
+    argv = [sys.executable, "-m", "blackstart", "run", str(path), "--fleet", str(lab.source)]
+    # Long enough for all to come too late. So many on two cores make any baseline look sick: not the question here.
+    patient = {"lease": "30s", "phases.hold": "180s", "steady.success": "1%", "client.timeout": "3s"}
+    argv += [word for key, value in patient.items() for word in ("--set", f"{key}={value}")]
+    runs = {
+        tmp_path / f"out-{n}": subprocess.Popen(
             [*argv, "--out", str(tmp_path / f"out-{n}")],
             cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.STDOUT,
         )
         for n in range(STARTS)
-    ]
-    codes = [run.wait(240) for run in runs]
-    # One that begins after another has ended may run too; two at once may not.
-    assert codes.count(0) >= 1, codes
-    assert set(codes) <= {0, 15}, codes
-    spans = sorted(span for n, code in enumerate(codes) if (span := held(tmp_path / f"out-{n}", code)))
-    assert len(spans) == codes.count(0)
-    assert all(earlier[1] <= later[0] for earlier, later in pairwise(spans)), spans
+    }
+    try:
+        wait(lambda: sum(run.poll() is None for run in runs.values()) <= 1, 170)
+        codes = Counter(run.poll() for run in runs.values())
+        assert codes == {15: STARTS - 1, None: 1}
+    finally:
+        for run in runs.values():
+            run.terminate()
+        for run in runs.values():
+            run.wait(60)
+    (winner,) = [out for out, run in runs.items() if run.returncode != 15]
+    assert runs[winner].returncode == 13
+    assert changes(winner) > 0
+    assert all(changes(out) == 0 for out in runs if out != winner)
     assert locks(lab) == ""
 
 
-def held(out: Path, code: int) -> tuple[float, float] | None:
-    """From when until when (monotonic seconds) a run changed the fleet; a run that was refused changed nothing."""
+def changes(out: Path) -> int:
+    """How many things a run did to the fleet."""
     (evidence,) = out.glob(f"*/{EVIDENCE}")
-    lines = list(read(evidence))
-    times = [line.t for line in lines if isinstance(line.body, FaultEvent)]
-    assert (code == 15) == (not times), f"{evidence}: exit code {code}, {len(times)} events of faults"
-    return (min(times), max(times)) if times else None
+    return sum(isinstance(line.body, FaultEvent) for line in read(evidence))
 
 
 def locks(lab: Fleet) -> str:
