@@ -15,6 +15,7 @@ from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
 from blackstart.plan.guardians import wards
+from blackstart.plan.locks import homes, lock_lease
 from blackstart.plan.resolve import Plan
 from blackstart.plan.touched import touched
 from blackstart.probes import read
@@ -22,7 +23,7 @@ from blackstart.run import watchdog
 from blackstart.run.census import censuses
 from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
-from blackstart.run.lock import Lock, homes, lock_lease
+from blackstart.run.lock import Lock
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
