@@ -7,8 +7,6 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-import aiohttp
-
 from blackstart.evidence.undo import Store
 from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
@@ -19,7 +17,7 @@ from blackstart.plan.permissions import needed
 from blackstart.plan.resolve import Plan
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
-from blackstart.probes.web import Answer, check_host, get, session
+from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
 from blackstart.run.looks import Look, Wrong
 from blackstart.schema.drill import Guard
 
@@ -115,8 +113,10 @@ def _entry(entry: Entry, place: Place) -> str:
     # A loop of its own: the check runs in a thread, like all the others.
     try:
         answer = asyncio.run(_ask(entry, place))
-    except (aiohttp.ClientError, OSError) as error:
+    except OSError as error:
         raise Wrong(f"{entry.url} from {entry.place}: no answer: {why(error)}; is the service up?") from error
+    except BadAnswer as error:
+        raise Wrong(f"{entry.url} from {entry.place}: {error}; correct `url` in fleet.yaml") from error
     except ValueError as error:
         raise Wrong(str(error)) from error
     if not answer.good:
