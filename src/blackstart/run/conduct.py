@@ -33,6 +33,7 @@ from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
 from blackstart.run.supervisor import Supervisor
+from blackstart.run.watched import Job, Tenure
 from blackstart.schema.errors import BlackstartError
 
 Display = AbstractContextManager[Callable[[float, Body], None]]
@@ -90,12 +91,12 @@ def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
     guarded = wards(plan.experiment, fleet)
     locks = [(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
     runs = [(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id)) for ward in guarded]
-    job = watchdog.Job(
+    job = Job(
         run=run_id,
         state=store.state,
         fleet=fleet.source or Path(),
         ttl=lease,
-        leases=[watchdog.Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
+        leases=[Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
     )
     lock = Lock(where, regions, run_id, lease)
     return Shielding(
