@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from blackstart.fleet.load import LAB_FLEET
+LAB_FLEET = Path(".blackstart/lab/fleet.yaml")
+"""Where the lab writes its fleet, below the working directory."""
 
 type Decorator = Callable[[Callable[..., object]], Callable[..., object]]
 
