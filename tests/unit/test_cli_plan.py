@@ -126,7 +126,10 @@ def test_it_is_the_plan_that_is_run(lab: Path, capsys: pytest.CaptureFixture[str
     assert plain(capsys, "region-loss")["digests"] == make_plan("region-loss", lab).digests
 
 
-def test_no_drill_of_that_name(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("there", [True, False])
+def test_no_drill_of_that_name(there: bool, lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if not there:
+        lab.unlink()
     plan("region-los", code=2)
     err = capsys.readouterr().err
     assert 'did you mean "region-loss"?' in err
