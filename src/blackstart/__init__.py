@@ -1,12 +1,19 @@
 """Chaos and disaster-recovery drills for multi-cluster Kubernetes."""
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
-__version__ = version("blackstart")
+__version__: str
 
 __all__ = ["__version__", "discover"]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, when somebody asks for it: finding it costs more than the rest of the help."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    version: str = import_module("importlib.metadata").version("blackstart")
+    return version
 
 
 def discover(discover_system: bool = True) -> dict[str, Any]:

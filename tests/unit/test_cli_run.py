@@ -126,12 +126,6 @@ def test_a_terminal_that_went_away_does_not_change_the_exit_code(
     assert {path.name for path in folder(world).iterdir()} >= FILES
 
 
-@pytest.mark.parametrize("setting", ["phases.hold", "=20s"])
-def test_a_setting_that_is_none(world: World, setting: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(world, "--set", setting) == 2
-    assert "is not KEY=VALUE" in capsys.readouterr().err
-
-
 def test_a_folder_that_cannot_be_made(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     (world.folder / "file").touch()
     assert run(world, "--out", str(world.folder / "file" / "reports")) == 2

@@ -21,9 +21,10 @@ from blackstart.fleet.model import Fleet
 from blackstart.fleet.model import Guardian as Image
 from blackstart.fleet.objects import Ref
 from blackstart.plan.guardians import Ward, wards
+from blackstart.plan.locks import homes
 from blackstart.run.guardian import Guardian, Post
 from blackstart.run.guardians import Guarded, GuardianError
-from blackstart.run.lock import Lock, homes
+from blackstart.run.lock import Lock
 from blackstart.run.protected import Protected
 
 SCALE = {"module": "blackstart.activities.faults", "func": "scale"}
@@ -105,6 +106,8 @@ def test_actions_of_other_extensions_need_one_too(
     method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": cordon}]
     experiment = {"secrets": {"k8s": {"KUBERNETES_CONTEXT": context}}, "method": method}
     assert wards(experiment, place.fleet) == [Ward("us", "data", (Ref("apps/v1/statefulsets", "data", "db"),))]
+    accepted = {**method[0], "type": "action", "undo": "none", "reason": "it is wanted so"}
+    assert wards({**experiment, "method": [accepted]}, place.fleet) == []
     experiment["secrets"] = {"k8s": {"KUBERNETES_CONTEXT": "elsewhere"}}
     with pytest.raises(FaultError, match="is of no region of fleet 'fake'"):
         wards(experiment, place.fleet)

@@ -13,7 +13,8 @@ import pytest
 from kubeapi import UID, KubeApi
 
 from blackstart.fleet.model import Cluster
-from blackstart.run.lock import Home, Lock, homes
+from blackstart.plan.locks import Home, homes
+from blackstart.run.lock import Lock
 from blackstart.run.protection import Gone, Held
 from blackstart.schema.errors import BlackstartError
 

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import pytest
+from loopback import Server
 from runkit import a_fleet, a_plan
 
 from blackstart.evidence.records import FaultState
@@ -196,6 +197,14 @@ def test_an_entry_that_answers_wrongly_is_refused(tmp_path: Path, server: tuple[
     handler.status, handler.body = 200, b"<html>"
     with pytest.raises(Wrong, match="no text at 'region'"):
         look("entry/user-service", entry(url), tmp_path)
+
+
+def test_an_entry_that_speaks_something_else_is_refused(tmp_path: Path) -> None:
+    with (
+        Server(lambda head: b"220 mail.example.com\r\n") as mail,
+        pytest.raises(Wrong, match=r"here: not an HTTP/1\.1"),
+    ):
+        look("entry/user-service", entry(mail.url), tmp_path)
 
 
 def test_an_entry_that_nobody_serves_is_refused(tmp_path: Path) -> None:

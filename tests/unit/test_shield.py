@@ -23,7 +23,7 @@ from blackstart.run.parts import Outcome
 from blackstart.run.protection import Held, Renewable
 from blackstart.run.publish import judge_folder
 from blackstart.run.shield import Shielding
-from blackstart.run.watchdog import Job
+from blackstart.run.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 LEASE = 3.0

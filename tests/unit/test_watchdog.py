@@ -22,7 +22,7 @@ from blackstart.run import leash as leashes
 from blackstart.run.leash import Leash, WatchdogError
 from blackstart.run.protection import Gone
 from blackstart.run.sessions import Identity, session_members
-from blackstart.run.watchdog import Job
+from blackstart.run.watched import Job
 
 ARGV = [sys.executable, "-m", "blackstart.run.watchdog"]
 

@@ -21,6 +21,7 @@ from blackstart.schema.errors import BlackstartError
 
 COMMANDS = {
     "lab": "Build, start and stop a fleet made of processes on this machine.",
+    "plan": "Say what a run of a drill would do, without doing it.",
     "run": "Run a drill: break, measure, put back, report.",
     "recover": "Put back what an earlier run left broken.",
     "status": "Say which runs go on, who holds locks, and what is still to be put back.",

@@ -7,17 +7,11 @@ from pathlib import Path
 
 import click
 
-from blackstart.fleet.load import LAB_FLEET
+from blackstart.cli.options import fleet_option
 
 
 @click.command("env")
-@click.option(
-    "--fleet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=LAB_FLEET,
-    show_default=True,
-    help="The fleet that the experiments are for.",
-)
+@fleet_option("The fleet that the experiments are for.")
 def command(fleet: Path) -> None:
     """Print shell lines that prepare plain `chaos run`: eval "$(blackstart env)".
 

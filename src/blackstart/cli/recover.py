@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from blackstart.fleet.load import LAB_FLEET
+from blackstart.cli.options import LAB_FLEET
 
 NOT_RESTORED = 14
 

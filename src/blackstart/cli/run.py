@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from blackstart.fleet.load import LAB_FLEET
+from blackstart.cli.options import fleet_option, settings_option
 from blackstart.schema.errors import BlackstartError
 
 if TYPE_CHECKING:
@@ -27,16 +27,8 @@ CRASHED, INTERRUPTED, UNSAFE = 1, 13, 14
 
 @click.command("run")
 @click.argument("drill")
-@click.option(
-    "--fleet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=LAB_FLEET,
-    envvar="BLACKSTART_FLEET",
-    show_default=True,
-    show_envvar=True,
-    help="The fleet to run on.",
-)
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change the drill: phases.hold=20s.")
+@fleet_option("The fleet to run on.")
+@settings_option()
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -45,7 +37,7 @@ CRASHED, INTERRUPTED, UNSAFE = 1, 13, 14
     help="Where the folder of this run goes.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print result.json on stdout, and log lines on stderr.")
-def command(drill: str, fleet: Path, settings: tuple[str, ...], out: Path, as_json: bool) -> int:
+def command(drill: str, fleet: Path, settings: dict[str, str], out: Path, as_json: bool) -> int:
     """Run a drill: break, measure, put back, report.
 
     DRILL is a name or a file of drills/*.yaml. Ctrl-C undoes, settles and
@@ -57,7 +49,7 @@ def command(drill: str, fleet: Path, settings: tuple[str, ...], out: Path, as_js
     from blackstart.run.conduct import conduct
     from blackstart.run.header import new_run_id
 
-    plan = make_plan(drill, fleet, _settings(settings))
+    plan = make_plan(drill, fleet, settings)
     for note in plan.notes:
         click.echo(str(note), err=True)
     now = datetime.now(UTC)
@@ -131,13 +123,3 @@ def _folder(folder: Path) -> Path:
     except OSError as error:
         raise BlackstartError(f"{folder}: cannot be made: {error.strerror}; choose another --out") from error
     return folder
-
-
-def _settings(settings: tuple[str, ...]) -> dict[str, str]:
-    found = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not (key and equals):
-            raise click.BadParameter(f"{setting!r} is not KEY=VALUE, such as phases.hold=20s", param_hint="--set")
-        found[key] = value
-    return found

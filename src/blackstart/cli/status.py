@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blackstart.fleet.load import LAB_FLEET
+from blackstart.cli.options import fleet_option
 
 if TYPE_CHECKING:
     from blackstart.run.status import Status
@@ -28,15 +28,7 @@ _TABLES = {
 
 
 @click.command("status")
-@click.option(
-    "--fleet",
-    type=click.Path(dir_okay=False, path_type=Path),
-    default=LAB_FLEET,
-    envvar="BLACKSTART_FLEET",
-    show_default=True,
-    show_envvar=True,
-    help="The fleet to look at.",
-)
+@fleet_option("The fleet to look at.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
 def command(fleet: Path, output: str) -> int:
     """Say which runs go on, who holds locks, and what is still to be put back.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -24,6 +24,18 @@ class FaultError(BlackstartError):
 
 class Conflict(FaultError):  # noqa: N818 - a state of the world, not a mistake
     """Someone else changed the object since; nothing was overwritten."""
+
+
+def for_each[T](things: Iterable[T], work: Callable[[T], None]) -> None:
+    """Do the work for every thing, also after a conflict at another. Raises Conflict with all of them."""
+    conflicts = []
+    for thing in things:
+        try:
+            work(thing)
+        except Conflict as error:
+            conflicts.append(str(error))
+    if conflicts:
+        raise Conflict("; ".join(conflicts))
 
 
 class Fenced(FaultError):  # noqa: N818 - a state of the world, not a mistake

@@ -7,7 +7,7 @@ from typing import Any
 
 from blackstart.evidence.undo import Undo
 from blackstart.faults import marks
-from blackstart.faults.base import Conflict, FaultError, Target
+from blackstart.faults.base import Conflict, FaultError, Target, for_each
 from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.foreign_base import Foreign, ForeignData
@@ -133,21 +133,8 @@ class FieldFault(Foreign):
         claim that is still on its way then comes too late.
         """
         data = FieldData.model_validate(undo.data)
-        conflicts = []
         with open_kube(fleet, data.region) as kube:
-            for ref in data.refs():
-                try:
-                    if marks.run_of(kube.get(ref)) is None:
-                        touch(kube, ref)
-                    marks.change(kube, ref, lambda found, ref=ref: self._decide(found, ref, undo))  # type: ignore[misc]  # a loop variable
-                except Conflict as error:
-                    conflicts.append(str(error))
-                except KubeError as error:
-                    if error.status != 404:
-                        raise
-                    conflicts.append(f"{undo.kind} {ref}: someone deleted it; there is nothing to put back")
-        if conflicts:
-            raise Conflict("; ".join(conflicts))
+            for_each(data.refs(), lambda ref: self._put_back(kube, ref, undo))
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """Nothing of the run is on the objects, and they are complete."""
@@ -178,6 +165,16 @@ class FieldFault(Foreign):
                     found_changes += [Change(thing, f"label {LABEL}", undo.run, None)]
                     found_changes += [Change(thing, f"annotation {ANNOTATION}", "the undo record", None)]
         return found_changes
+
+    def _put_back(self, kube: Kube, ref: Ref, undo: Undo) -> None:
+        try:
+            if marks.run_of(kube.get(ref)) is None:
+                touch(kube, ref)
+            marks.change(kube, ref, lambda found: self._decide(found, ref, undo))
+        except KubeError as error:
+            if error.status != 404:
+                raise
+            raise Conflict(f"{undo.kind} {ref}: someone deleted it; there is nothing to put back") from error
 
     def _held(self, found: Object, ref: Ref, data: FieldData) -> Held:
         marks.free(found, ref, data.run)

@@ -11,7 +11,7 @@ from typing import Any
 
 from blackstart.evidence.undo import Undo
 from blackstart.faults import marks
-from blackstart.faults.base import Conflict, FaultError, Target
+from blackstart.faults.base import Conflict, FaultError, Target, for_each
 from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.foreign_base import ForeignData
@@ -93,15 +93,12 @@ class ForeignDelete(SlipFault):
 
     def put_back(self, kube: Kube, undo: Undo) -> None:
         """Create what is not there."""
-        conflicts = []
-        for ref in DeleteData.model_validate(undo.data).refs():
-            try:
-                if body := self._missing(kube, ref, undo):
-                    kube.create(ref, body)
-            except Conflict as error:
-                conflicts.append(str(error))
-        if conflicts:
-            raise Conflict("; ".join(conflicts))
+
+        def make(ref: Ref) -> None:
+            if body := self._missing(kube, ref, undo):
+                kube.create(ref, body)
+
+        for_each(DeleteData.model_validate(undo.data).refs(), make)
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """All are there, workloads with all their pods, and the slip is gone."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from blackstart.faults.base import FaultError
 from blackstart.fleet.model import Fleet, Link, Workload
 from blackstart.schema.errors import unknown
@@ -9,20 +11,12 @@ from blackstart.schema.errors import unknown
 
 def region(fleet: Fleet, role: object) -> str:
     """The region that plays a role. Raises FaultError."""
-    name = fleet.roles.get(str(role), str(role))
-    if name not in fleet.regions:
-        known = [*(r for r, n in fleet.roles.items() if n in fleet.regions), *fleet.regions]
-        raise FaultError(f"fleet {fleet.fleet!r}: {unknown('region or role', role, known)}")
-    return name
+    return _player(fleet, role, "region", fleet.regions)
 
 
 def service(fleet: Fleet, role: object) -> str:
     """The service that plays a role. Raises FaultError."""
-    name = fleet.roles.get(str(role), str(role))
-    if name not in fleet.services:
-        known = [*(r for r, n in fleet.roles.items() if n in fleet.services), *fleet.services]
-        raise FaultError(f"fleet {fleet.fleet!r}: {unknown('service or role', role, known)}")
-    return name
+    return _player(fleet, role, "service", fleet.services)
 
 
 def member(fleet: Fleet, role: object) -> str:
@@ -51,3 +45,10 @@ def links_between(fleet: Fleet, members: set[str]) -> dict[str, Link]:
     if not found:
         raise FaultError(f"fleet {fleet.fleet!r}: no link between {' and '.join(sorted(members))}; see `links`")
     return found
+
+
+def _player(fleet: Fleet, role: object, what: str, members: Collection[str]) -> str:
+    name = fleet.roles.get(str(role), str(role))
+    if name not in members:
+        raise FaultError(f"fleet {fleet.fleet!r}: {unknown(f'{what} or role', role, fleet.players(members))}")
+    return name

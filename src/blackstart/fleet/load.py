@@ -8,9 +8,6 @@ from blackstart.fleet.model import Fleet
 from blackstart.schema.errors import ContentError, Finding, Place, shown
 from blackstart.schema.source import load
 
-LAB_FLEET = Path(".blackstart/lab/fleet.yaml")
-"""Where the lab writes its fleet, below the working directory."""
-
 
 def load_fleet(path: Path) -> Fleet:
     """The fleet at `path`, with `source` set to it. Raises ContentError."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from blackstart.faults import foreign
-from blackstart.faults.base import FaultError, fault_of
+from blackstart.faults.base import Fault, FaultError, fault_of
 from blackstart.fleet.environment import context_variables
 from blackstart.fleet.lease import RUN_LABEL, Lease
 from blackstart.fleet.model import Fleet
@@ -49,24 +49,31 @@ def wards(experiment: Mapping[str, Any], fleet: Fleet) -> list[Ward]:
     """One for each namespace of each cluster in which the experiment changes objects. Raises FaultError."""
     found: dict[tuple[str, str], dict[Ref, None]] = {}
     for activity in experiment.get("method") or []:
-        for region, *ref in _changes(activity.get("provider") or {}, experiment, fleet):
+        for region, *ref in _changes(activity, experiment, fleet):
             found.setdefault((region, ref[1]), {})[Ref(*ref)] = None
     return [Ward(region, namespace, tuple(refs)) for (region, namespace), refs in sorted(found.items())]
 
 
-def _changes(provider: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet) -> set[tuple[str, ...]]:
-    """Region, resource, namespace and name of the objects for which an activity needs a guardian."""
+def fault_in(
+    activity: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet
+) -> tuple[Fault, dict[str, Any]] | None:
+    """The fault that an activity is, with its arguments; None where nothing is put back. Raises FaultError."""
+    provider = activity.get("provider") or {}
     arguments = provider.get("arguments") or {}
     if provider.get("module") == _FAULTS and provider.get("func") != "undo":
-        kind = str(provider.get("func")).replace("_", "-")
-    elif known := foreign.known(provider):
-        kind = known.kind
-        arguments = {**arguments, **known.fixed, "run": "", "region": _region(provider, experiment, fleet)}
-    else:
+        return fault_of(str(provider.get("func")).replace("_", "-")), arguments
+    if foreign.accepted(activity) or not (known := foreign.known(provider)):
+        return None
+    told = {**arguments, **known.fixed, "run": "", "region": _region(provider, experiment, fleet)}
+    return fault_of(known.kind), told
+
+
+def _changes(activity: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet) -> set[tuple[str, ...]]:
+    """Region, resource, namespace and name of the objects for which an activity needs a guardian."""
+    found = fault_in(activity, experiment, fleet)
+    if found is None or not getattr(found[0], "guarded", True):
         return set()
-    fault = fault_of(kind)
-    if not getattr(fault, "guarded", True):
-        return set()
+    fault, arguments = found
     return {thing for target in fault.targets(fleet, arguments) for thing in foreign.about(target.data)}
 
 

@@ -42,8 +42,9 @@ class Plan:
 
 def make_plan(drill: str | Path, fleet_file: Path, overrides: Mapping[str, str] | None = None) -> Plan:
     """The plan for a drill (a name or a path) on the fleet in a file. Raises ContentError with every lint error."""
+    file = find_drill(str(drill))
     fleet = load_fleet(fleet_file)
-    content = load_content(find_drill(str(drill)), fleet, overrides)
+    content = load_content(file, fleet, overrides)
     findings = lint_drill(content)
     errors = [f for f in findings if f.severity == "error"]
     if errors or content.experiment is None:

@@ -15,6 +15,7 @@ from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
 from blackstart.plan.guardians import wards
+from blackstart.plan.locks import homes, lock_lease
 from blackstart.plan.resolve import Plan
 from blackstart.plan.touched import touched
 from blackstart.probes import read
@@ -22,7 +23,7 @@ from blackstart.run import watchdog
 from blackstart.run.census import censuses
 from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
-from blackstart.run.lock import Lock, homes, lock_lease
+from blackstart.run.lock import Lock
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
@@ -32,6 +33,7 @@ from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
 from blackstart.run.supervisor import Supervisor
+from blackstart.run.watched import Job, Tenure
 from blackstart.schema.errors import BlackstartError
 
 Display = AbstractContextManager[Callable[[float, Body], None]]
@@ -89,12 +91,12 @@ def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
     guarded = wards(plan.experiment, fleet)
     locks = [(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
     runs = [(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id)) for ward in guarded]
-    job = watchdog.Job(
+    job = Job(
         run=run_id,
         state=store.state,
         fleet=fleet.source or Path(),
         ttl=lease,
-        leases=[watchdog.Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
+        leases=[Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
     )
     lock = Lock(where, regions, run_id, lease)
     return Shielding(

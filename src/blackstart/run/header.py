@@ -15,7 +15,7 @@ from importlib.metadata import version
 from blackstart.evidence.records import Header, Stream
 from blackstart.plan.resolve import Plan
 
-_PACKAGES = ("blackstart", "chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes", "aiohttp")
+_PACKAGES = ("blackstart", "chaostoolkit", "chaostoolkit-lib", "chaostoolkit-kubernetes", "kubernetes")
 _NAME_LENGTH = 40
 """Characters of the drill's name in a run id, which must fit into a Kubernetes label (63)."""
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from blackstart.run.protection import Gone
 from blackstart.run.sessions import Identity
-from blackstart.run.watchdog import READY, Job
+from blackstart.run.watchdog import READY
+from blackstart.run.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 _START = 30.0

@@ -5,44 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from functools import partial
 
 from blackstart.fleet import lease as leases
 from blackstart.fleet.kube import Kube, KubeError, WrongCluster
-from blackstart.fleet.lease import LEASES, Lease, Lost
-from blackstart.fleet.model import Cluster, Fleet
+from blackstart.fleet.lease import Lease, Lost
 from blackstart.fleet.objects import Ref
+from blackstart.plan.locks import Home, lock_lease, majority
 from blackstart.run.clock import boottime
 from blackstart.run.protection import Gone, Held
 from blackstart.run.rounds import Rounds
 from blackstart.schema.errors import BlackstartError
 
-NAMESPACE = "default"
-"""Of the locks in survivors' clusters."""
-
 _LOOK = 0.25
-
-
-@dataclass(frozen=True)
-class Home:
-    """A cluster that keeps locks, and the namespace that they are in."""
-
-    name: str
-    cluster: Cluster
-    namespace: str
-
-
-def homes(fleet: Fleet, survivors: Iterable[str]) -> list[Home]:
-    """Where locks are kept: the control cluster, else every survivor's; without survivors, every region's."""
-    if fleet.control:
-        return [Home("control", fleet.control.cluster, fleet.control.namespace)]
-    return [Home(r, fleet.regions[r].cluster, NAMESPACE) for r in sorted(survivors) or sorted(fleet.regions)]
-
-
-def lock_lease(namespace: str, region: str) -> Ref:
-    """The Lease that is the lock on a region."""
-    return Ref(LEASES, namespace, f"blackstart-lock-{region}")
 
 
 class Lock:
@@ -109,7 +84,7 @@ class Lock:
 
     @property
     def _majority(self) -> int:
-        return len(self._homes) // 2 + 1
+        return majority(len(self._homes))
 
     def _refs(self, name: str) -> list[Ref]:
         return [lock_lease(self._homes[name].namespace, region) for region in self._regions]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-
-import aiohttp
 
 from blackstart.evidence.undo import Store
 from blackstart.fleet import nft, power
@@ -15,10 +13,11 @@ from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
 from blackstart.plan.guardians import NEEDED, wards
+from blackstart.plan.permissions import needed
 from blackstart.plan.resolve import Plan
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
-from blackstart.probes.web import Answer, check_host, get, session
+from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
 from blackstart.run.looks import Look, Wrong
 from blackstart.schema.drill import Guard
 
@@ -28,18 +27,6 @@ DISK_FREE = 200 * 1024 * 1024
 RUN_LABEL = "blackstart.dev/run"
 
 _ENTRY_DEADLINE = 3.0
-
-PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
-    "scale": [
-        ("get", "deployments", "apps"),
-        ("patch", "deployments", "apps"),
-        ("list", "pods", ""),
-        ("list", "horizontalpodautoscalers", "autoscaling"),
-    ],
-    "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
-    "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
-}
-"""Activity -> what it must be allowed to do: verb, resource, API group. All read the namespace kube-system, too."""
 
 
 def preflight_looks(plan: Plan, out: Path) -> dict[str, Look]:
@@ -80,27 +67,14 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
             yield f"{name}/{service}", _bind(_entry, entry, fleet.places[entry.place])
         for name, workload in described.workloads.items():
             yield f"workload/{service}/{name}", _bind(_workload, fleet.regions[name].cluster, workload)
-            if needed := _needed(plan.experiment.get("method", []), fleet, name):
-                look = _bind(_permission, fleet.regions[name], workload.namespace, needed)
+            if rights := needed(plan.experiment.get("method", []), fleet, name):
+                look = _bind(_permission, fleet.regions[name], workload.namespace, rights)
                 yield f"permission/{service}/{name}", look
     for ward in wards(plan.experiment, fleet):
         look = _bind(_permission, fleet.regions[ward.region], ward.namespace, NEEDED)
         yield f"permission/guardian/{ward}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
-
-
-def _needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) -> list[tuple[str, str, str]]:
-    """What the experiment's activities must be allowed to do in a region."""
-    found: dict[tuple[str, str, str], None] = {}
-    for activity in method:
-        provider = activity.get("provider")
-        if not isinstance(provider, Mapping) or not str(provider.get("module", "")).startswith("blackstart."):
-            continue
-        role = (provider.get("arguments") or {}).get("region")
-        if role is None or fleet.roles.get(role, role) == region:
-            found.update(dict.fromkeys(PERMISSIONS.get(str(provider.get("func")), [])))
-    return list(found)
 
 
 def _disk(out: Path) -> str:
@@ -139,8 +113,10 @@ def _entry(entry: Entry, place: Place) -> str:
     # A loop of its own: the check runs in a thread, like all the others.
     try:
         answer = asyncio.run(_ask(entry, place))
-    except (aiohttp.ClientError, OSError) as error:
+    except OSError as error:
         raise Wrong(f"{entry.url} from {entry.place}: no answer: {why(error)}; is the service up?") from error
+    except BadAnswer as error:
+        raise Wrong(f"{entry.url} from {entry.place}: {error}; correct `url` in fleet.yaml") from error
     except ValueError as error:
         raise Wrong(str(error)) from error
     if not answer.good:

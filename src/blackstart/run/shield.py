@@ -16,7 +16,7 @@ from blackstart.run.keeper import PER_TTL, Keeper
 from blackstart.run.leash import Leash
 from blackstart.run.log import Log
 from blackstart.run.protection import Held, Protection, Renewable, Unprotected
-from blackstart.run.watchdog import Job
+from blackstart.run.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 

@@ -10,43 +10,34 @@ from __future__ import annotations
 import os
 import signal
 import time
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
 
 from blackstart.evidence.failpoints import failpoint
-from blackstart.evidence.reader import EVIDENCE
 from blackstart.evidence.records import (
-    Body,
     Check,
     End,
     FaultEvent,
     FaultState,
     Header,
-    Note,
     Outstanding,
     Phase,
     PhaseStart,
-    Reading,
-    Samples,
     Stream,
 )
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
-from blackstart.run.guards import Guards
-from blackstart.run.log import Listener, Log
+from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.protection import Held
 from blackstart.run.putback import PutBack
-from blackstart.run.recorder import Recorder
 from blackstart.run.shield import Shield
-from blackstart.run.stop import Stop, first_of
-from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
+from blackstart.run.vigil import TICK, Vigil
+from blackstart.run.watch import GRACE, at_home, shares, steady_checks
 from blackstart.run.worker import Worker
 
 LOOK_DEADLINE = 15.0
@@ -54,8 +45,6 @@ LOOK_DEADLINE = 15.0
 
 FULL_HOUSE = 15.0
 """Seconds that workloads get in the settle phase to be as complete as before."""
-
-_TICK = 0.25
 
 
 class Supervisor:
@@ -74,25 +63,17 @@ class Supervisor:
     ) -> None:
         self._plan, self._header, self._streams, self._folder, self._parts = plan, header, streams, folder, parts
         self._drill = plan.drill
-        self._stop = Stop()
-        self._recorder = Recorder(folder / EVIDENCE, self._evidence_failed)
-        self._log = Log(self._recorder, self._listener_failed)
-        steady, client = self._drill.steady, self._drill.client
-        horizon = steady.window + client.timeout + 2 * GRACE
-        self.watch = Watch([stream for stream, _ in streams.values()], client.slow, horizon)
-        self._guards: Guards | None = None
+        self._vigil = vigil = Vigil(plan, [stream for stream, _ in streams.values()], folder)
+        self._log, self._stop, self._note, self._wait = vigil.log, vigil.stop, vigil.note, vigil.wait
+        self.watch = vigil.watch
         self._injector: Worker | None = None
         self._before: dict[str, Capacity] = {}
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
-        self._crash: str | None = None
         self._put_back = PutBack(
             parts.recover, parts.outstanding, parts.latest, folder, self._log, self._drill.phases.undo
         )
-        self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, self._lost)
-        self._undoing = False
-        self._back: set[str] = set()
-        self._log.listen(self._see)
+        self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, vigil.lost)
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every record, as it is written."""
@@ -107,8 +88,8 @@ class Supervisor:
             end = await self._crashed(error)
         await self._shield.close(self._outstanding or [])
         self._log(end)
-        await self._recorder.close()
-        return Outcome(end, self._outstanding or [], self._crash, self._recorder.broken)
+        await self._vigil.recorder.close()
+        return Outcome(end, self._outstanding or [], self._vigil.crash, self._vigil.recorder.broken)
 
     def signalled(self, number: signal.Signals) -> None:
         """A signal came: undo, settle, report. A second one changes nothing."""
@@ -172,12 +153,9 @@ class Supervisor:
 
     async def _inject(self) -> None:
         self._log(PhaseStart(phase=Phase.INJECT))
-        plan = self._plan
-        self._guards = Guards(
-            plan.drill.guards, self.watch.streams.values(), plan.survivors, plan.victims, time.monotonic()
-        )
+        self._vigil.guard()
         # Nothing is broken before everything known so far is on the disk.
-        if not await self._recorder.flush(10.0):
+        if not await self._vigil.recorder.flush(10.0):
             self._stop.ask("interrupted", "the evidence could not be put on the disk; nothing was injected")
         if self._stop:
             return
@@ -206,8 +184,7 @@ class Supervisor:
 
     async def _undo(self) -> None:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
-        self._guards = None
-        self._undoing = True
+        self._vigil.undoing()
         self._log(PhaseStart(phase=Phase.UNDO))
         self._shield.undoing()
         self._outstanding = await self._put_back.undo(self._injector)
@@ -227,7 +204,7 @@ class Supervisor:
             steady = steady_checks(self.watch, drill.steady, entries, now, "failback")
             if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
                 return
-            await self._wait(_TICK)
+            await self._wait(TICK)
         if not self._stop:
             self._note("error", f"the services are not as before {drill.phases.failback:g} s after the undo")
 
@@ -247,7 +224,7 @@ class Supervisor:
     async def _hear_of_others(self) -> None:
         """What the watchdog put back was written down, but told to nobody here."""
         for entry in await self._put_back.back():
-            if entry.undo.fault not in self._back:
+            if entry.undo.fault not in self._vigil.back:
                 self._log(
                     FaultEvent(
                         fault=entry.undo.fault,
@@ -275,54 +252,11 @@ class Supervisor:
         return End(how="refused", detail=f"{what} failed: {'; '.join(bad)}") if bad else None
 
     async def _crashed(self, error: Exception) -> End:
-        self._crash = "".join(traceback.format_exception(error))
-        self._note("error", f"the supervisor failed: {type(error).__name__}: {error}")
+        said = self._vigil.failed(error)
+        self._note("error", said)
         if self._injector is not None and self._outstanding is None:
             # It failed before its undo was done.
             await self._injector.kill()
             self._outstanding = await self._put_back.recover()
             self._log(Outstanding(faults=self._outstanding))
-        return End(how="aborted", detail=f"the supervisor failed: {type(error).__name__}: {error}")
-
-    # -- what comes in
-
-    def _see(self, now: float, body: Body) -> None:
-        match body:
-            case FaultEvent(state=FaultState.CONFIRMED_REVERTED):
-                self._back.add(body.fault)
-            case Samples():
-                self.watch.see(body)
-                if self._guards:
-                    self._guards.see_samples(body, now)
-            case Reading() if self._guards:
-                self._guards.see_reading(body, now)
-
-    def _evidence_failed(self, reason: str) -> None:
-        self._stop.ask("interrupted", reason)
-        self._note("error", reason)
-
-    def _listener_failed(self, error: Exception) -> None:
-        if self._crash is None:
-            self._crash = "".join(traceback.format_exception(error))
-            self._stop.ask("aborted", f"the supervisor failed: {type(error).__name__}: {error}")
-
-    def _lost(self, reason: str) -> None:
-        if self._undoing:
-            self._note("warning", reason)
-        else:
-            self._stop.ask("aborted", reason)
-
-    def _note(self, level: Literal["info", "warning", "error"], text: str) -> None:
-        self._log(Note(level=level, text=text))
-
-    async def _wait(self, seconds: float, *events: Any) -> None:
-        """Wait, with an eye on the guards, until the time is over, an event is set or the run must stop."""
-        end = time.monotonic() + seconds
-        while not self._stop and not any(event.is_set() for event in events) and time.monotonic() < end:
-            await first_of(min(_TICK, end - time.monotonic()), self._stop, *events)
-            self._check_guards()
-
-    def _check_guards(self) -> None:
-        if self._guards and not self._stop and (found := self._guards.tripped(time.monotonic())):
-            self._log(found)
-            self._stop.ask("aborted", f"guard {found.guard}: {found.detail}")
+        return End(how="aborted", detail=said)

@@ -1,0 +1,80 @@
+"""What the users of the fleet's kubeconfigs must be allowed to do. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from blackstart.fleet.model import Fleet
+from blackstart.plan.guardians import NEEDED, Ward
+from blackstart.plan.locks import Home
+from blackstart.plan.resolve import Plan
+
+Right = tuple[str, str, str]
+"""Verb, resource, API group."""
+
+PERMISSIONS: dict[str, list[Right]] = {
+    "scale": [
+        ("get", "deployments", "apps"),
+        ("patch", "deployments", "apps"),
+        ("list", "pods", ""),
+        ("list", "horizontalpodautoscalers", "autoscaling"),
+    ],
+    "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
+    "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
+}
+"""Activity -> what it must be allowed to do. All read the namespace kube-system, too."""
+
+_GUARDIAN = "to start the guardian, besides all that the guardian may do"
+"""Kubernetes lets nobody grant what they do not have."""
+
+_IDENTITY: Right = ("get", "namespaces", "")
+_COUNT: tuple[Right, ...] = (("get", "deployments", "apps"), ("list", "deployments", "apps"), ("list", "pods", ""))
+_LOCK: tuple[Right, ...] = tuple(
+    (verb, "leases", "coordination.k8s.io") for verb in ("create", "get", "patch", "delete")
+)
+
+
+@dataclass(frozen=True)
+class Needed:
+    """What the user of one cluster's kubeconfig must be allowed to do in a namespace, and what for."""
+
+    cluster: str
+    namespace: str
+    what_for: str
+    rights: tuple[Right, ...]
+
+
+def operator_needs(plan: Plan, guarded: Sequence[Ward], where: Sequence[Home]) -> list[Needed]:
+    """Everything: to know the clusters, to lock, to count, to break, to start guardians."""
+    return [
+        *(Needed(name, "kube-system", "to know the cluster", (_IDENTITY,)) for name in _clusters(plan.fleet, where)),
+        *(Needed(home.name, home.namespace, "to lock the regions", _LOCK) for home in where),
+        *_for_services(plan),
+        *(Needed(ward.region, ward.namespace, _GUARDIAN, NEEDED) for ward in guarded),
+    ]
+
+
+def needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) -> list[Right]:
+    """What blackstart's own activities in the method must be allowed to do in a region."""
+    found: dict[Right, None] = {}
+    for activity in method:
+        provider = activity.get("provider")
+        if not isinstance(provider, Mapping) or not str(provider.get("module", "")).startswith("blackstart."):
+            continue
+        role = (provider.get("arguments") or {}).get("region")
+        if role is None or fleet.roles.get(role, role) == region:
+            found.update(dict.fromkeys(PERMISSIONS.get(str(provider.get("func")), [])))
+    return list(found)
+
+
+def _clusters(fleet: Fleet, where: Sequence[Home]) -> list[str]:
+    return list(dict.fromkeys([*fleet.regions, *(home.name for home in where)]))
+
+
+def _for_services(plan: Plan) -> Iterator[Needed]:
+    for service in dict.fromkeys(plan.services.values()):
+        for region, workload in plan.fleet.services[service].workloads.items():
+            yield Needed(region, workload.namespace, f"to count the pods of {service}", _COUNT)
+            if rights := needed(plan.experiment.get("method") or [], plan.fleet, region):
+                yield Needed(region, workload.namespace, f"to break {service}", tuple(rights))
