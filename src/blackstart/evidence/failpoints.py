@@ -41,6 +41,7 @@ _POINTS = (
     "fence.before",
     "fence.after",
     "patch.before",
+    "slip.before",
     "call.before",
     "apply.after",
     "applied.after",
