@@ -20,7 +20,8 @@ from blackstart.fleet.lease import Lost, check_fence
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.model import Guardian as Image
 from blackstart.fleet.objects import Ref
-from blackstart.plan.guardians import Ward, wards
+from blackstart.plan.ward import Charge, Ward, ward_of
+from blackstart.plan.wards import wards
 from blackstart.run.guardian import Guardian, Post
 from blackstart.run.guardians import Guarded, GuardianError
 from blackstart.run.lock import Lock, homes
@@ -34,7 +35,7 @@ EXPERIMENT = {
         {"provider": {"module": "blackstart.activities.faults", "func": "kill", "arguments": {"region": "primary"}}},
     ]
 }
-WARD = Ward("us", NAMESPACE, (Ref("apps/v1/deployments", NAMESPACE, APP),))
+WARD = Ward("us", NAMESPACE, (Charge(Ref("apps/v1/deployments", NAMESPACE, APP)),))
 
 
 @dataclasses.dataclass
@@ -59,12 +60,13 @@ class Place:
 
     def work(self, job: dict[str, Any]) -> None:
         args = job["spec"]["template"]["spec"]["containers"][0]["args"]
-        given = dict(zip(args[1::2], args[2::2], strict=True))
+        pairs = list(zip(args[1::2], args[2::2], strict=True))
+        given, all_of = dict(pairs), lambda wanted: [value for option, value in pairs if option == wanted]
         namespace, _, name = given["--lease"].partition("/")
-        resource, _, target = given["--target"].rpartition("/")
-        cluster = self.fleet.regions[given["--region"]].cluster
-        lease, ref = Ref("coordination.k8s.io/v1/leases", namespace, name), Ref(resource, namespace, target)
-        Guardian(Post(given["--run"], lease, given["--region"], cluster, (ref,), "pod"), lambda text: None).watch()
+        ward = ward_of(given["--region"], namespace, all_of("--target"), all_of("--slip"))
+        cluster = self.fleet.regions[ward.region].cluster
+        lease = Ref("coordination.k8s.io/v1/leases", namespace, name)
+        Guardian(Post(given["--run"], lease, cluster, ward, "pod"), lambda text: None).watch()
 
     def protected(self, ttl: float = 3.0, recover: Callable[[str], None] = lambda run: None) -> Protected:
         lock = Lock(homes(self.fleet, []), ["us"], RUN, ttl)
@@ -101,10 +103,12 @@ def test_actions_of_other_extensions_need_one_too(
     monkeypatch.setenv("OWN", "here")
     arguments = {"name": "db", "ns": "data", "replicas": 0}
     scale = {"type": "python", "module": "chaosk8s.statefulset.actions", "func": "scale_statefulset"}
-    cordon = {"type": "python", "module": "chaosk8s.node.actions", "func": "cordon_node", "secrets": ["k8s"]}
-    method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": cordon}]
+    pods = {"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods", "secrets": ["k8s"]}
+    method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": pods}]
     experiment = {"secrets": {"k8s": {"KUBERNETES_CONTEXT": context}}, "method": method}
-    assert wards(experiment, place.fleet) == [Ward("us", "data", (Ref("apps/v1/statefulsets", "data", "db"),))]
+    assert wards(experiment, place.fleet) == [
+        Ward("us", "data", (Charge(Ref("apps/v1/statefulsets", "data", "db")),))
+    ]
     experiment["secrets"] = {"k8s": {"KUBERNETES_CONTEXT": "elsewhere"}}
     with pytest.raises(FaultError, match="is of no region of fleet 'fake'"):
         wards(experiment, place.fleet)

@@ -14,8 +14,9 @@ from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
-from blackstart.plan.guardians import NEEDED, wards
 from blackstart.plan.resolve import Plan
+from blackstart.plan.rights import needed, needed_for_nodes
+from blackstart.plan.ward import Ward
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
 from blackstart.probes.web import Answer, check_host, get, session
@@ -42,9 +43,9 @@ PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
 """Activity -> what it must be allowed to do: verb, resource, API group. All read the namespace kube-system, too."""
 
 
-def preflight_looks(plan: Plan, out: Path) -> dict[str, Look]:
-    """Every check of the preflight for a plan whose reports go below `out`, by name."""
-    return dict(_preflight(plan, out))
+def preflight_looks(plan: Plan, out: Path, guarded: Sequence[Ward]) -> dict[str, Look]:
+    """Every check of the preflight for a plan whose reports go below `out`, and its guardians, by name."""
+    return {**dict(_preflight(plan, out)), **dict(_guardians(plan.fleet, guarded))}
 
 
 def slate_looks(fleet: Fleet, store: Store) -> dict[str, Look]:
@@ -83,11 +84,16 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
             if needed := _needed(plan.experiment.get("method", []), fleet, name):
                 look = _bind(_permission, fleet.regions[name], workload.namespace, needed)
                 yield f"permission/{service}/{name}", look
-    for ward in wards(plan.experiment, fleet):
-        look = _bind(_permission, fleet.regions[ward.region], ward.namespace, NEEDED)
-        yield f"permission/guardian/{ward}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
+
+
+def _guardians(fleet: Fleet, guarded: Iterable[Ward]) -> Iterator[tuple[str, Look]]:
+    for ward in guarded:
+        region = fleet.regions[ward.region]
+        yield f"permission/guardian/{ward}", _bind(_permission, region, ward.namespace, needed(ward))
+        if ward.nodes:
+            yield f"permission/guardian/{ward}/nodes", _bind(_permission, region, "", needed_for_nodes(ward))
 
 
 def _needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) -> list[tuple[str, str, str]]:
@@ -174,7 +180,7 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
 def _permission(region: Region, namespace: str, needed: Sequence[tuple[str, str, str]]) -> str:
     with Kube(region.cluster) as kube:
         refused = [
-            f"{verb} {resource} in {namespace}"
+            f"{verb} {resource} in {namespace or 'the whole cluster'}"
             for verb, resource, group in needed
             if not kube.can(verb, resource, namespace, group=group)
         ]

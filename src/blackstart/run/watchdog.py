@@ -24,6 +24,7 @@ from blackstart.evidence import failpoints
 from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.records import FaultEvent, FaultState
 from blackstart.evidence.undo import Store, now
+from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import LEASES, release
 from blackstart.fleet.load import load_fleet
@@ -52,11 +53,12 @@ _PAUSE = 2.0
 
 
 class Tenure(Model):
-    """A Lease that the run may hold, in some cluster."""
+    """A Lease that the run may hold, in some cluster. nodes: its guardian has a ClusterRole, which goes with it."""
 
     cluster: Cluster
     namespace: str
     name: str
+    nodes: bool = False
 
 
 class Job(Model):
@@ -217,7 +219,9 @@ def _give_back(lease: Tenure, run: str) -> bool:
     try:
         with Kube(lease.cluster) as kube:
             kube.verify_identity()
-            release(kube, Ref(LEASES, lease.namespace, lease.name), run)
+            taken = release(kube, Ref(LEASES, lease.namespace, lease.name), run)
+            if lease.nodes and not taken:
+                discard(kube, run_role(run))
     except BlackstartError as error:
         _say(str(error))
         return False
