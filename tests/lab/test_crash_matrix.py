@@ -49,6 +49,9 @@ MATRIX = [
     *(Case(fault, "machine", "child", "apply.after") for fault in OTHERS),
     *(Case("cordon", "kill", "supervisor", point) for point in ("guardians.before", "guardians.after", "undo.after")),
     *(Case("cordon", "kill", "supervisor", point) for point in ("guardians.end", "unlock.before")),
+    # Between the two objects of a guardian that nothing owns.
+    *(Case("cordon", "kill", "supervisor", point) for point in ("clusterrole.after", "lease.released")),
+    Case("cordon", "machine", "supervisor", "lease.released"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -412,6 +413,26 @@ def test_recover_leaves_nothing(place: Place, activity: dict[str, Any], break_it
     assert as_before(place)
     assert place.left() == []
     assert command("recover") == (0, "nothing to put back\n")
+
+
+def test_another_machine_leaves_the_cluster_role_of_a_run_that_lives(place: Place) -> None:
+    protected = place.protected(experiment=experiment(CORDON))
+    (lease,) = protected.start()
+    stop = threading.Event()
+
+    def keep() -> None:
+        while not stop.wait(0.3):
+            lease.renew()
+
+    keeper = threading.Thread(target=keep)
+    keeper.start()
+    assert f"us       {NAME}  {RUN}  yes" in command("status")[1]
+    command("recover")
+    stop.set()
+    keeper.join()
+    assert len(place.here.api.named("clusterroles")) == 1
+    protected.end()
+    assert place.left() == []
 
 
 def test_a_cluster_role_alone_is_seen_and_removed(place: Place) -> None:

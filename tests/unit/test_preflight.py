@@ -19,7 +19,7 @@ from blackstart.fleet.kube import WrongCluster
 from blackstart.fleet.model import Fleet, Place, Power
 from blackstart.plan.resolve import Plan
 from blackstart.plan.wards import wards
-from blackstart.run import preflight
+from blackstart.run import conduct, preflight
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
 
@@ -117,6 +117,13 @@ def test_a_missing_permission_is_refused(tmp_path: Path, kube: type[FakeKube]) -
 
 def test_permissions_are_asked_only_where_the_fault_goes(tmp_path: Path) -> None:
     assert "permission/user-service/eu" not in looks(plan(method=[scale("primary")]), tmp_path)
+
+
+def test_a_guardian_that_nobody_can_place_is_refused() -> None:
+    found, checks = conduct._guardians(plan(method=[scale("nowhere")]))
+    assert found == []
+    with pytest.raises(Wrong, match="unknown region or role"):
+        checks["guardians"]()
 
 
 def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import time
 
 from pydantic import ValidationError
 
+from blackstart.evidence.failpoints import failpoint
 from blackstart.fleet import lease as leases
 from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube, KubeError
@@ -66,6 +67,7 @@ class Guarded:
         owner = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "name": lease.ref.name, "uid": lease.uid}
         if self.ward.nodes:
             role = self._create(cluster_role(self.ward, self._run))["metadata"]
+            failpoint("clusterrole.after")
             owner = {"apiVersion": RBAC, "kind": "ClusterRole", "name": role["name"], "uid": role["uid"]}
         for manifest in manifests(self.ward, owner, self._run, self._cluster.uid, self._image):
             self._create(manifest)
@@ -106,6 +108,7 @@ class Guarded:
                 if leases.release(self._kube, self._ref, self._run):
                     patience = RESCUE
                 elif self.ward.nodes:
+                    failpoint("lease.released")
                     discard(self._kube, run_role(self._run))
                 left = self._left()
                 trouble = ""
