@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from labdrill import ROOT, kubectl, pid_of
 
+from blackstart.faults.scale import LABEL
 from blackstart.fleet import nft
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import open_socket
@@ -36,10 +37,21 @@ EXPERIMENTS = {
     "isolate": "region-isolation",
     "kill": "region-loss",
     "chaosk8s": "service-failover-chaosk8s",
+    "cordon": "crash-cordon",
+    "policy": "crash-policy",
+    "service": "crash-service",
 }
 
-_KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies"
+ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "cordon": ("node", "cordon_node", {}),
+    "policy": ("networking", "deny_all_egress", {"ns": "production"}),
+    "service": ("service", "delete_service", {"ns": "production", "name": "user-service"}),
+}
+"""Experiments that are made here, of one action of chaosk8s each: module, function, arguments."""
+
+_KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
 _TABLES = "tables at"
+_CLUSTER_KINDS = "clusterroles,clusterrolebindings"
 _MOVING = ("deployment.kubernetes.io/revision",)
 
 
@@ -121,7 +133,30 @@ def drill(case: Case, folder: Path) -> Path:
         "objectives": [{"kind": "completeness", "service": "frontend"}],
         "guards": [],
     }
-    path = folder / "drills" / "crash.yaml"
+    if case.fault in ACTIONS:
+        _write(folder / "experiments" / f"{EXPERIMENTS[case.fault]}.yaml", experiment(*ACTIONS[case.fault]))
+    return _write(folder / "drills" / "crash.yaml", document)
+
+
+def experiment(module: str, func: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """One action of chaosk8s in the primary region, and nothing else: what is left is put back without rollbacks."""
+    provider = {"type": "python", "module": f"chaosk8s.{module}.actions", "func": func, "arguments": arguments}
+    return {
+        "title": f"{module} {func}",
+        "description": "For the crash matrix.",
+        "configuration": {
+            "fleet": {"type": "env", "key": "BLACKSTART_FLEET", "default": ".blackstart/lab/fleet.yaml"}
+        },
+        "secrets": {"primary": {"KUBERNETES_CONTEXT": {"type": "env", "key": "BLACKSTART_CONTEXT_PRIMARY"}}},
+        "controls": [
+            {"name": "blackstart", "provider": {"type": "python", "module": "blackstart.activities.control"}}
+        ],
+        "method": [{"type": "action", "name": func, "provider": {**provider, "secrets": ["primary"]}}],
+        "rollbacks": [],
+    }
+
+
+def _write(path: Path, document: dict[str, Any]) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document, sort_keys=False))
     return path
@@ -151,6 +186,8 @@ def picture(fleet: Fleet) -> dict[str, Any]:
         for namespace in ("production", "default"):
             listed = json.loads(kubectl(region, "-n", namespace, "get", _KINDS, "-o", "json", "--request-timeout=3s"))
             found |= {f"{name} {key}": value for key, value in map(_told, listed["items"])}
+        listed = json.loads(kubectl(region, "get", _CLUSTER_KINDS, "-l", LABEL, "-o", "json", "--request-timeout=3s"))
+        found |= {f"{name} {item['kind']} {item['metadata']['name']}": True for item in listed["items"]}
         nodes = json.loads(kubectl(region, "get", "nodes", "-o", "json", "--request-timeout=3s"))["items"]
         found[f"{name} nodes"] = [(n["spec"].get("unschedulable"), n["metadata"]["labels"]) for n in nodes]
     return found
@@ -170,6 +207,8 @@ def _told(item: dict[str, Any]) -> tuple[str, Any]:
     meta = item["metadata"]
     key = f"{item['kind']} {meta['namespace']}/{meta['name']}"
     annotations = {k: v for k, v in meta.get("annotations", {}).items() if k not in _MOVING}
+    if item["kind"] == "Service":
+        return key, item["spec"]
     if item["kind"] != "Deployment":
         return key, True
     status = item.get("status", {})

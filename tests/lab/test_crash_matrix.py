@@ -16,6 +16,8 @@ CHILD = ("arm.before", "arm.after", "apply.after", "applied.after", "confirmed.a
 LATE = ("revert.after", "reverted.after", "confirm_reverted.after")
 SUPERVISOR = ("lock.after", "guardians.after", "watchdog.after", "child.announced", "undo.before", "undo.after")
 
+OTHERS = ("cordon", "policy", "service")
+
 MATRIX = [
     # Every step of the fault with the most steps, and of the one that the kernel takes back.
     *(Case("scale", "kill", "child", point) for point in (*CHILD, "patch.before", *LATE)),
@@ -40,6 +42,16 @@ MATRIX = [
     *(Case("delete-pods", how, "child", "apply.after") for how in ("kill", "both", "machine")),
     *(Case("chaosk8s", how, "child", "call.before") for how in ("kill", "both", "machine", "stop")),
     *(Case("chaosk8s", how, "child", "held") for how in ("kill", "both", "machine")),
+    # What has no namespace, and what cannot carry its own record.
+    *(Case(fault, how, "child", "held") for fault in OTHERS for how in ("kill", "both", "machine")),
+    *(Case(fault, how, "child", "call.before") for fault in OTHERS for how in ("kill", "both", "machine", "stop")),
+    *(Case(fault, how, "child", "slip.before") for fault in ("policy", "service") for how in ("machine", "stop")),
+    *(Case(fault, "machine", "child", "apply.after") for fault in OTHERS),
+    *(Case("cordon", "kill", "supervisor", point) for point in ("guardians.before", "guardians.after", "undo.after")),
+    *(Case("cordon", "kill", "supervisor", point) for point in ("guardians.end", "unlock.before")),
+    # Between the two objects of a guardian that nothing owns.
+    *(Case("cordon", "kill", "supervisor", point) for point in ("clusterrole.after", "lease.released")),
+    Case("cordon", "machine", "supervisor", "lease.released"),
 ]
 
 
@@ -60,6 +72,9 @@ IN_EVERY_RUN = {
     Case("delete-pods", "both", "child", "apply.after"),
     Case("chaosk8s", "kill", "child", "call.before"),
     Case("chaosk8s", "machine", "child", "held"),
+    *(Case(fault, "machine", "child", "held") for fault in OTHERS),
+    Case("cordon", "kill", "supervisor", "guardians.after"),
+    Case("policy", "stop", "child", "slip.before"),
 }
 """A case takes 20 s: `make test` has these, `make test-full` all."""
 

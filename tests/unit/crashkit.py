@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 from faultkit import APP, Bench, bench
-from test_guardians import Place
+from guardkit import Place
 
 TTL = 3.0
 """The shortest lease that a drill may have, seconds."""

@@ -21,6 +21,9 @@ NAMESPACE = "production"
 Json = dict[str, Any]
 
 
+_PLAIN = r"(/apis?/.+/namespaces/[^/]+/[^/]+|/api/v1/nodes|/apis/rbac[^/]+/v1/cluster[^/]+)(?:/([^/]+))?"
+
+
 class KubeApi:
     """Serves on 127.0.0.1. `on_scale` is called after each change of a replica count; `fail` answers in its place."""
 
@@ -134,7 +137,7 @@ class KubeApi:
             return self._pods(method, match[1], query, body)
         if path == "/apis/apps/v1/deployments":
             return 200, {"items": [found for found in self.deployments.values() if _has(found, query)]}
-        if match := re.fullmatch(r"(/apis?/.+/namespaces/[^/]+/[^/]+|/api/v1/nodes)(?:/([^/]+))?", path):
+        if match := re.fullmatch(_PLAIN, path):
             return self._object(method, match[1], match[2], query, body)
         if match := re.fullmatch(r"(/apis?/.*?v1)/([^/]+)", path):
             return 200, {"items": [found for found in self._everywhere(match[1], match[2]) if _has(found, query)]}

@@ -32,7 +32,7 @@ from blackstart.run import guardian
 from blackstart.faults.base import fault_of
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.incluster import in_cluster
-fault_of("scale"), fault_of("foreign-scale")
+[fault_of(f"foreign-{kind}") for kind in ("scale", "cordon", "create", "delete")], fault_of("scale")
 from kubernetes import client, config
 print("loaded", flush=True)
 sys.stdin.read()

@@ -1,15 +1,13 @@
 """The operator's side of a guardian, against a fake API server in which a created Job starts a real guardian."""
 
-import dataclasses
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from faultkit import APP, RUN, Bench, bench
+from faultkit import APP, RUN
+from guardkit import EXPERIMENT, SCALE, WARD, Place, guarded_place
 from kubeapi import NAMESPACE
 
 from blackstart.faults.base import FaultError
@@ -17,73 +15,16 @@ from blackstart.faults.inject import inject
 from blackstart.faults.scale import FAULT
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import Lost, check_fence
-from blackstart.fleet.model import Fleet
-from blackstart.fleet.model import Guardian as Image
 from blackstart.fleet.objects import Ref
-from blackstart.plan.guardians import Ward, wards
-from blackstart.plan.locks import homes
-from blackstart.run.guardian import Guardian, Post
+from blackstart.plan.ward import Charge, Ward
+from blackstart.plan.wards import wards
 from blackstart.run.guardians import Guarded, GuardianError
-from blackstart.run.lock import Lock
-from blackstart.run.protected import Protected
-
-SCALE = {"module": "blackstart.activities.faults", "func": "scale"}
-EXPERIMENT = {
-    "method": [
-        {"type": "probe", "provider": {"module": "blackstart.activities.probes", "func": "service_answers"}},
-        {"provider": {**SCALE, "arguments": {"service": "frontend", "region": "primary"}}},
-        {"provider": {"module": "blackstart.activities.faults", "func": "kill", "arguments": {"region": "primary"}}},
-    ]
-}
-WARD = Ward("us", NAMESPACE, (Ref("apps/v1/deployments", NAMESPACE, APP),))
-
-
-@dataclasses.dataclass
-class Place:
-    """A bench with a cluster that runs Jobs, unless `deaf`."""
-
-    here: Bench
-    deaf: bool = False
-    jobs: list[Any] = dataclasses.field(default_factory=list)
-    threads: list[threading.Thread] = dataclasses.field(default_factory=list)
-
-    @property
-    def fleet(self) -> Fleet:
-        return self.here.fleet.model_copy(update={"guardian": Image(image="blackstart:1")})
-
-    def created(self, obj: dict[str, Any]) -> None:
-        if obj["kind"] == "Job":
-            self.jobs.append(obj)
-            if not self.deaf:
-                self.threads.append(threading.Thread(target=self.work, args=(obj,), daemon=True))
-                self.threads[-1].start()
-
-    def work(self, job: dict[str, Any]) -> None:
-        args = job["spec"]["template"]["spec"]["containers"][0]["args"]
-        given = dict(zip(args[1::2], args[2::2], strict=True))
-        namespace, _, name = given["--lease"].partition("/")
-        resource, _, target = given["--target"].rpartition("/")
-        cluster = self.fleet.regions[given["--region"]].cluster
-        lease, ref = Ref("coordination.k8s.io/v1/leases", namespace, name), Ref(resource, namespace, target)
-        Guardian(Post(given["--run"], lease, given["--region"], cluster, (ref,), "pod"), lambda text: None).watch()
-
-    def protected(self, ttl: float = 3.0, recover: Callable[[str], None] = lambda run: None) -> Protected:
-        lock = Lock(homes(self.fleet, []), ["us"], RUN, ttl)
-        return Protected(lock, wards(EXPERIMENT, self.fleet), self.fleet, RUN, ttl, recover)
-
-    def left(self) -> list[str]:
-        return [path for path in self.here.api.objects if "/events/" not in path]
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
-    with bench(tmp_path) as here:
-        found = Place(here)
-        here.api.on_create = found.created
+    with guarded_place(tmp_path) as found:
         yield found
-        here.api.objects.clear()
-        for thread in found.threads:
-            thread.join(10)
 
 
 def test_the_plan_says_who_needs_one(place: Place) -> None:
@@ -102,10 +43,12 @@ def test_actions_of_other_extensions_need_one_too(
     monkeypatch.setenv("OWN", "here")
     arguments = {"name": "db", "ns": "data", "replicas": 0}
     scale = {"type": "python", "module": "chaosk8s.statefulset.actions", "func": "scale_statefulset"}
-    cordon = {"type": "python", "module": "chaosk8s.node.actions", "func": "cordon_node", "secrets": ["k8s"]}
-    method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": cordon}]
+    pods = {"type": "python", "module": "chaosk8s.pod.actions", "func": "terminate_pods", "secrets": ["k8s"]}
+    method = [{"provider": {**scale, "arguments": arguments, "secrets": ["k8s"]}}, {"provider": pods}]
     experiment = {"secrets": {"k8s": {"KUBERNETES_CONTEXT": context}}, "method": method}
-    assert wards(experiment, place.fleet) == [Ward("us", "data", (Ref("apps/v1/statefulsets", "data", "db"),))]
+    assert wards(experiment, place.fleet) == [
+        Ward("us", "data", (Charge(Ref("apps/v1/statefulsets", "data", "db")),))
+    ]
     accepted = {**method[0], "type": "action", "undo": "none", "reason": "it is wanted so"}
     assert wards({**experiment, "method": [accepted]}, place.fleet) == []
     experiment["secrets"] = {"k8s": {"KUBERNETES_CONTEXT": "elsewhere"}}

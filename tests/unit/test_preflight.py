@@ -19,8 +19,9 @@ from blackstart.evidence.undo import Store, Undo
 from blackstart.fleet.kube import WrongCluster
 from blackstart.fleet.model import Fleet, Place, Power
 from blackstart.plan.resolve import Plan
-from blackstart.run import preflight
-from blackstart.run.looks import Wrong
+from blackstart.plan.wards import wards
+from blackstart.run import conduct, preflight
+from blackstart.run.looks import Look, Wrong
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
 
 
@@ -78,16 +79,20 @@ def scale(region: str) -> dict[str, Any]:
     }
 
 
+def looks(made: Plan, tmp_path: Path) -> dict[str, Look]:
+    return preflight_looks(made, tmp_path, wards(made.experiment, made.fleet))
+
+
 def look(name: str, made: Plan, tmp_path: Path) -> str:
-    return preflight_looks(made, tmp_path)[name]()
+    return looks(made, tmp_path)[name]()
 
 
 def test_a_good_fleet_passes_everything_but_its_dead_entries(tmp_path: Path) -> None:
-    looks = preflight_looks(plan(method=[scale("primary")]), tmp_path)
-    for name, check in looks.items():
+    found = looks(plan(method=[scale("primary")]), tmp_path)
+    for name, check in found.items():
         if not name.startswith("entry/"):
             check()
-    assert {"disk", "identity/us", "workload/user-service/eu", "permission/user-service/us"} <= set(looks)
+    assert {"disk", "identity/us", "workload/user-service/eu", "permission/user-service/us"} <= set(found)
 
 
 def test_another_cluster_is_refused(tmp_path: Path, kube: type[FakeKube]) -> None:
@@ -112,8 +117,14 @@ def test_a_missing_permission_is_refused(tmp_path: Path, kube: type[FakeKube]) -
 
 
 def test_permissions_are_asked_only_where_the_fault_goes(tmp_path: Path) -> None:
-    looks = preflight_looks(plan(method=[scale("primary")]), tmp_path)
-    assert "permission/user-service/eu" not in looks
+    assert "permission/user-service/eu" not in looks(plan(method=[scale("primary")]), tmp_path)
+
+
+def test_a_guardian_that_nobody_can_place_is_refused() -> None:
+    found, checks = conduct._guardians(plan(method=[scale("nowhere")]))
+    assert found == []
+    with pytest.raises(Wrong, match="unknown region or role"):
+        checks["guardians"]()
 
 
 def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def leave(here: Bench, path: str, **content: Any) -> None:
 def test_nothing_goes_on(here: Bench) -> None:
     assert status() == (
         0,
-        "Runs: none\nLocks: none\nLeases of runs: none\nOutstanding undo: none\nGuardians: none\nCut links: none\n",
+        "Runs: none\nLocks: none\nLeases of runs: none\nOutstanding undo: none\n"
+        "Guardians: none\nCluster roles: none\nCut links: none\n",
     )
 
 

@@ -111,7 +111,7 @@ def _guardians(found: Outline) -> Iterator[str]:
 
 
 def _watch(watch: Watch) -> Iterator[str]:
-    yield from (f"looks after {target}" for target in watch.ward.targets)
+    yield from (f"looks after {charge.ref}" for charge in watch.ward.charges)
     yield "may do in its cluster:"
     yaml_text = yaml.safe_dump_all(watch.roles, sort_keys=False, default_flow_style=None, width=1000)
     yield from _indented([yaml_text])

@@ -23,6 +23,7 @@ _TABLES = {
     "leases": "Leases of runs",
     "outstanding": "Outstanding undo",
     "guardians": "Guardians",
+    "roles": "Cluster roles",
     "cuts": "Cut links",
 }
 

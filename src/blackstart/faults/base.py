@@ -63,8 +63,10 @@ class Fault(Protocol):
     """One kind of fault. Every method is idempotent and ends within its deadline.
 
     Besides what is said below, every method may raise FleetError when a part
-    of the fleet does not answer. `guarded = False` on a fault says that a
-    guardian in the cluster has nothing to put back for it.
+    of the fleet does not answer. For a guardian in the cluster a fault says,
+    where it is not as usual: `guarded = False`, it has nothing to put back;
+    `verbs`, what putting back takes ("get", "patch"); `slipped = True`, the
+    record is on a slip, not on the object.
     """
 
     kind: str

@@ -18,7 +18,6 @@ class ForeignCordon(FieldFault):
     """`spec.unschedulable` of some nodes."""
 
     kind = "foreign-cordon"
-    guarded = False
     field = "unschedulable"
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:

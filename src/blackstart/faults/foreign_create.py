@@ -43,6 +43,7 @@ class ForeignCreate(SlipFault):
     """One object that was not there before."""
 
     kind = "foreign-create"
+    verbs = ("get", "delete")
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
         """`region`, `run`, the action's own `ns`, and `policy` (name), or `spec` or `spec_path` (a manifest)."""
@@ -101,7 +102,7 @@ class ForeignCreate(SlipFault):
         data = CreateData.model_validate(undo.data)
         slip = marks.slip(undo, data.namespace)
         with open_kube(fleet, data.region) as kube:
-            mine, noted = self._mine(kube, data), kube.find(slip)
+            mine, noted = self._mine(kube, data), marks.slip_left(kube, undo, data.namespace)
         found = [Change(f"{data.region}: {data.ref}", "spec", mine["spec"], None)] if mine else []
         return found + ([Change(f"{data.region}: {slip}", f"label {LABEL}", undo.run, None)] if noted else [])
 

@@ -53,6 +53,7 @@ class ForeignDelete(SlipFault):
     """Objects that were there before."""
 
     kind = "foreign-delete"
+    verbs = ("get", "create")
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
         """`region`, `run`, `resource`, and the action's own `name`, `label_selector` and `ns`, as it reads them."""
@@ -122,7 +123,7 @@ class ForeignDelete(SlipFault):
         slip = marks.slip(undo, data.namespace)
         with open_kube(fleet, data.region) as kube:
             missing = [(ref, body) for ref in data.refs() if (body := self._missing(kube, ref, undo))]
-            noted = kube.find(slip)
+            noted = marks.slip_left(kube, undo, data.namespace)
         found = [Change(f"{data.region}: {ref}", "spec", None, body["spec"]) for ref, body in missing]
         return found + ([Change(f"{data.region}: {slip}", f"label {LABEL}", undo.run, None)] if noted else [])
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
+from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.undo import Undo
 from blackstart.faults.base import FaultError
 from blackstart.faults.scale import ANNOTATION, LABEL
@@ -78,17 +79,41 @@ def change(
             return
 
 
+def slip_of(undo_id: str, namespace: str) -> Ref:
+    """The ConfigMap that carries a record, known as soon as the id of the undo is."""
+    return Ref(SLIPS, namespace, f"blackstart-undo-{hashlib.sha256(undo_id.encode()).hexdigest()[:12]}")
+
+
 def slip(undo: Undo, namespace: str) -> Ref:
-    """The ConfigMap that carries a record."""
-    return Ref(SLIPS, namespace, f"blackstart-undo-{hashlib.sha256(undo.id.encode()).hexdigest()[:12]}")
+    """The ConfigMap that carries this record."""
+    return slip_of(undo.id, namespace)
 
 
-def leave_slip(kube: Kube, undo: Undo, namespace: str) -> None:
-    """Put the record beside what is about to be made or deleted. Raises KubeError."""
+def leave_slip(kube: Kube, undo: Undo, namespace: str, fence: Callable[[], None]) -> None:
+    """Put the record beside what is about to be made or deleted. Raises KubeError, or what `fence` does.
+
+    Where a guardian is, an empty slip waits for the record: a guardian that
+    took over has given it a new version, or it is gone, so that a record that
+    comes late is refused.
+    """
     ref = slip(undo, namespace)
-    if kube.find(ref) is None:
+    found = kube.find(ref)
+    if found is None:
+        fence()
         metadata = {"name": ref.name, "namespace": namespace, **marked(undo)}
         kube.create(ref, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    elif run_of(found) is None:
+        version = found["metadata"]["resourceVersion"]
+        fence()
+        failpoint("slip.before")
+        # What carries a record does not end with the run.
+        kube.patch(ref, {"metadata": {**marked(undo), "ownerReferences": None, "resourceVersion": version}})
+
+
+def slip_left(kube: Kube, undo: Undo, namespace: str) -> bool:
+    """Whether the record is there. Raises KubeError."""
+    found = kube.find(slip(undo, namespace))
+    return found is not None and run_of(found) == undo.run
 
 
 def take_slip(kube: Kube, undo: Undo, namespace: str) -> None:

@@ -15,15 +15,15 @@ from blackstart.fleet.model import Fleet
 class SlipFault(Foreign):
     """Label and record are on a ConfigMap in the namespace of the objects."""
 
-    guarded = False
+    slipped = True
 
     def mark(self, kube: Kube, undo: Undo, fence: Callable[[], None]) -> None:
-        """Leave the slip."""
-        marks.leave_slip(kube, undo, _namespace(undo))
+        """Onto the slip."""
+        marks.leave_slip(kube, undo, _namespace(undo), fence)
 
     def held(self, kube: Kube, undo: Undo) -> bool:
-        """Whether the slip is still there."""
-        return kube.find(marks.slip(undo, _namespace(undo))) is not None
+        """Whether the record is still on the slip."""
+        return marks.slip_left(kube, undo, _namespace(undo))
 
     def take_back(self, kube: Kube, undo: Undo) -> None:
         """As the undo does: it needs no slip."""

@@ -48,6 +48,7 @@ class Ref:
 
 
 def ref_of(manifest: Object) -> Ref:
-    """What a manifest is called; for kinds whose plural is the kind with an `s`."""
-    meta = manifest["metadata"]
-    return Ref(f"{manifest['apiVersion']}/{manifest['kind'].lower()}s", meta["namespace"], meta["name"])
+    """What a manifest is called; for kinds whose plural is the kind with an `s`, or `ies` in place of `y`."""
+    meta, kind = manifest["metadata"], manifest["kind"].lower()
+    plural = f"{kind.removesuffix('y')}ies" if kind.endswith("y") else f"{kind}s"
+    return Ref(f"{manifest['apiVersion']}/{plural}", meta.get("namespace", ""), meta["name"])

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from blackstart.fleet.lease import LEASES, Lease
+from blackstart.fleet.lease import run_lease
 from blackstart.fleet.model import Fleet
-from blackstart.fleet.objects import Object, Ref
-from blackstart.plan.guardians import Ward, manifests, wards
+from blackstart.fleet.objects import Object
+from blackstart.plan.guardians import cluster_role, manifests
 from blackstart.plan.locks import Home, homes, majority
 from blackstart.plan.permissions import Needed, operator_needs
 from blackstart.plan.resolve import Plan
 from blackstart.plan.steps import Step, steps
 from blackstart.plan.touched import touched
+from blackstart.plan.ward import Ward
+from blackstart.plan.wards import wards
 from blackstart.schema.drill import Phases
 from blackstart.schema.errors import BlackstartError
 
@@ -139,15 +142,19 @@ def _guarded(plan: Plan, method: Sequence[Step]) -> tuple[list[Ward], list[str]]
 
 def _roles(ward: Ward, fleet: Fleet) -> tuple[Object, ...]:
     """The roles among what would be made in the cluster, without what only a run knows."""
-    lease = Lease(Ref(LEASES, ward.namespace, LEASE), "", "", "", 0.0, "", {}, {})
     image = fleet.guardian.image if fleet.guardian else ""
-    made = manifests(ward, lease, "", fleet.regions[ward.region].cluster.uid, image)
-    return tuple(_role(manifest) for manifest in made if "rules" in manifest)
+    made = manifests(ward, {}, "", fleet.regions[ward.region].cluster.uid, image)
+    cluster = [cluster_role(ward, "")] if ward.nodes else []
+    return tuple(_role(manifest, ward) for manifest in (*cluster, *made) if "rules" in manifest)
 
 
-def _role(manifest: Object) -> Object:
+def _role(manifest: Object, ward: Ward) -> Object:
     metadata = {key: manifest["metadata"][key] for key in ("name", "namespace") if key in manifest["metadata"]}
-    return {**manifest, "metadata": metadata}
+    text = json.dumps({**manifest, "metadata": metadata}).replace(run_lease("", "").name, LEASE)
+    for slip, fault in zip(ward.slip_refs(""), ward.slips, strict=True):
+        text = text.replace(slip.name, f"blackstart-undo-<hash of the run's {fault}>")
+    role: Object = json.loads(text)
+    return role
 
 
 def _home(home: Home) -> dict[str, Any]:
@@ -156,7 +163,7 @@ def _home(home: Home) -> dict[str, Any]:
 
 def _watch(watch: Watch) -> dict[str, Any]:
     ward = watch.ward
-    targets = [asdict(ref) for ref in ward.targets]
+    targets = [asdict(charge.ref) for charge in ward.charges]
     return {"region": ward.region, "namespace": ward.namespace, "targets": targets, "roles": list(watch.roles)}
 
 

@@ -6,9 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from blackstart.fleet.model import Fleet
-from blackstart.plan.guardians import NEEDED, Ward
 from blackstart.plan.locks import Home
 from blackstart.plan.resolve import Plan
+from blackstart.plan.rights import needed as needed_for_guardian
+from blackstart.plan.rights import needed_for_nodes
+from blackstart.plan.ward import Ward
 
 Right = tuple[str, str, str]
 """Verb, resource, API group."""
@@ -25,7 +27,7 @@ PERMISSIONS: dict[str, list[Right]] = {
 }
 """Activity -> what it must be allowed to do. All read the namespace kube-system, too."""
 
-_GUARDIAN = "to start the guardian, besides all that the guardian may do"
+_GUARDIAN = "to start the guardian, and to grant what it may do"
 """Kubernetes lets nobody grant what they do not have."""
 
 _IDENTITY: Right = ("get", "namespaces", "")
@@ -51,7 +53,7 @@ def operator_needs(plan: Plan, guarded: Sequence[Ward], where: Sequence[Home]) -
         *(Needed(name, "kube-system", "to know the cluster", (_IDENTITY,)) for name in _clusters(plan.fleet, where)),
         *(Needed(home.name, home.namespace, "to lock the regions", _LOCK) for home in where),
         *_for_services(plan),
-        *(Needed(ward.region, ward.namespace, _GUARDIAN, NEEDED) for ward in guarded),
+        *_for_guardians(guarded),
     ]
 
 
@@ -70,6 +72,13 @@ def needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) ->
 
 def _clusters(fleet: Fleet, where: Sequence[Home]) -> list[str]:
     return list(dict.fromkeys([*fleet.regions, *(home.name for home in where)]))
+
+
+def _for_guardians(guarded: Iterable[Ward]) -> Iterator[Needed]:
+    for ward in guarded:
+        yield Needed(ward.region, ward.namespace, _GUARDIAN, tuple(needed_for_guardian(ward)))
+        if ward.nodes:
+            yield Needed(ward.region, "", _GUARDIAN, tuple(needed_for_nodes(ward)))
 
 
 def _for_services(plan: Plan) -> Iterator[Needed]:

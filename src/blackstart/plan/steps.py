@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from blackstart.faults import foreign
 from blackstart.faults.base import Expiring, Fault
-from blackstart.plan.guardians import Ward, fault_in, wards
 from blackstart.plan.resolve import Plan
+from blackstart.plan.ward import Ward
+from blackstart.plan.wards import fault_in, wards
 from blackstart.schema.errors import BlackstartError
 
 Section = Literal["steady-state", "method", "rollbacks"]

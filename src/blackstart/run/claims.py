@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 
 from blackstart.fleet import lease as leases
+from blackstart.fleet.clusterroles import discard
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import GUARDIAN
 from blackstart.fleet.model import Fleet
-from blackstart.run.sweep import Claim, clusters
+from blackstart.run.sweep import Claim, Role, clusters
 
 RECOVER = "recover"
 """The holder of a Lease that was taken from a dead run."""
@@ -48,6 +49,13 @@ def drop(fleet: Fleet, claim: Claim) -> None:
         kube.verify_identity()
         for holder in (claim.run, RECOVER, GUARDIAN):
             leases.release(kube, claim.lease.ref, holder)
+
+
+def withdraw(fleet: Fleet, role: Role) -> None:
+    """Delete the ClusterRole, and with it all that it owns. Raises KubeError."""
+    with Kube(clusters(fleet)[role.cluster]) as kube:
+        kube.verify_identity()
+        discard(kube, role.ref)
 
 
 def _changed(fleet: Fleet, claim: Claim) -> bool:

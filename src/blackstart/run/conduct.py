@@ -14,16 +14,20 @@ from blackstart.evidence import failpoints
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
-from blackstart.plan.guardians import wards
+from blackstart.fleet.model import Cluster
+from blackstart.fleet.objects import Ref
 from blackstart.plan.locks import homes, lock_lease
 from blackstart.plan.resolve import Plan
 from blackstart.plan.touched import touched
+from blackstart.plan.ward import Ward
+from blackstart.plan.wards import wards
 from blackstart.probes import read
 from blackstart.run import watchdog
 from blackstart.run.census import censuses
 from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
 from blackstart.run.lock import Lock
+from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
@@ -69,10 +73,11 @@ async def conduct[R](
 def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
     """What a run on a fleet is made of."""
     store = Store()
+    guarded, looks = _guardians(plan)
     return Parts(
         sample=sample_from(plan.fleet.places),
         read=read,
-        preflight=preflight_looks(plan, folder),
+        preflight={**preflight_looks(plan, folder, guarded), **looks},
         slate=slate_looks(plan.fleet, store),
         census=censuses(plan.fleet, plan.services),
         injector=[sys.executable, "-m", "blackstart.run.child"],
@@ -81,22 +86,37 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         outstanding=lambda: outstanding(store, run_id),
         latest=lambda: list(store.read(run_id).latest.values()),
         alive=partial(store.alive, run_id),
-        shielding=_shielding(plan, run_id, store),
+        shielding=_shielding(plan, guarded, run_id, store),
     )
 
 
-def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
+def _guardians(plan: Plan) -> tuple[list[Ward], dict[str, Look]]:
+    """The guardians that the plan needs; where that cannot be known, a check of the preflight that says why."""
+    try:
+        return wards(plan.experiment, plan.fleet), {}
+    except BlackstartError as error:
+        why = str(error)
+
+    def refuse() -> str:
+        raise Wrong(why)
+
+    return [], {"guardians": refuse}
+
+
+def _shielding(plan: Plan, guarded: Sequence[Ward], run_id: str, store: Store) -> Shielding:
     lease, fleet = plan.drill.lease, plan.fleet
     regions, where = touched(plan.experiment, fleet, plan.victims), homes(fleet, plan.survivors)
-    guarded = wards(plan.experiment, fleet)
-    locks = [(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
-    runs = [(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id)) for ward in guarded]
+    leases = [_tenure(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
+    leases += [
+        _tenure(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id), nodes=bool(ward.nodes))
+        for ward in guarded
+    ]
     job = Job(
         run=run_id,
         state=store.state,
         fleet=fleet.source or Path(),
         ttl=lease,
-        leases=[Tenure(cluster=c, namespace=ref.namespace, name=ref.name) for c, ref in [*runs, *locks]],
+        leases=leases,
     )
     lock = Lock(where, regions, run_id, lease)
     return Shielding(
@@ -105,6 +125,10 @@ def _shielding(plan: Plan, run_id: str, store: Store) -> Shielding:
         cuts=[Cuts(store, run_id, fleet, lease)],
         needed=partial(objects_changed, store, run_id),
     )
+
+
+def _tenure(cluster: Cluster, ref: Ref, *, nodes: bool = False) -> Tenure:
+    return Tenure(cluster=cluster, namespace=ref.namespace, name=ref.name, nodes=nodes)
 
 
 def _recover(store: Store, fleet: Path | None, run: str) -> None:

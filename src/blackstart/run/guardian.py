@@ -3,7 +3,8 @@
 It looks at the run's Lease. Once that has expired it takes it over, so that
 the run knows; touches every object that the run may change, so that a write
 based on an older version fails; reverts what carries the run's label; says
-what it did in Events; and deletes the Lease, which ends all that is owned by it.
+what it did in Events; and deletes the Lease, or the ClusterRole that it has
+where it looks after nodes: that ends all that is owned by it.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ from typing import Literal
 from pydantic import ValidationError
 
 from blackstart.fleet import lease as leases
+from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import GUARDIAN, Lease, Lost
 from blackstart.fleet.model import Cluster
 from blackstart.fleet.objects import Ref
+from blackstart.plan.ward import Ward, grants
 from blackstart.run.expiry import Step, Watch, decide, see
 from blackstart.run.rescue import Rescue
 from blackstart.schema.base import Model
@@ -53,14 +56,18 @@ class Beat(Model):
 
 @dataclass(frozen=True)
 class Post:
-    """Where a guardian stands: the run and its Lease, the cluster that it is in, the objects that it looks after."""
+    """Where a guardian stands: the run and its Lease, the cluster that it is in, what it looks after, its pod."""
 
     run: str
     lease: Ref
-    region: str
     cluster: Cluster
-    targets: tuple[Ref, ...]
+    ward: Ward
     pod: str
+
+    def rescue(self, *, fence: bool = True) -> Rescue:
+        """What puts back everything that it looks after."""
+        bearers = self.ward.bearers(self.run)
+        return Rescue(self.run, self.ward.region, self.cluster, bearers, fence=fence)
 
 
 class Guardian:
@@ -78,7 +85,7 @@ class Guardian:
     ) -> None:
         self._post, self._say, self._clock, self._pause = post, say, clock, pause
         self._watch = Watch()
-        self._rescue = Rescue(post.run, post.region, post.cluster, post.targets)
+        self._rescue = post.rescue()
         self._beat = Beat(pod=post.pod, n=0, state="refused")
         self._beaten = float("-inf")
         self._last_words = ""
@@ -137,15 +144,22 @@ class Guardian:
         self._tell("; ".join(self._rescue.said()) or "nothing had to be put back")
         self._rescue.publish(kube, lease)
         kube.delete(lease.ref, lease.uid)
+        self._leave(kube)
         return True
 
     def _look_once(self, kube: Kube) -> bool:
-        """The Lease is gone: the run ended well, or someone deleted it. The permissions go with it."""
-        rescue = Rescue(self._post.run, self._post.region, self._post.cluster, self._post.targets, fence=False)
+        """The Lease is gone: the run ended well, or someone deleted it. The permissions go, too."""
+        rescue = self._post.rescue(fence=False)
         left = rescue.attempt(kube)
         said = [*self._rescue.said(), *rescue.said(), *left]
         self._tell(f"{self._post.lease} is gone; {'; '.join(said) or 'nothing is left of the run'}")
+        self._leave(kube)
         return True
+
+    def _leave(self, kube: Kube) -> None:
+        """The last act: without the ClusterRole nothing is allowed any more. Raises KubeError."""
+        if self._post.ward.nodes:
+            discard(kube, run_role(self._post.run), own=True)
 
     def _tell_lease(self, kube: Kube, lease: Lease, state: State, said: list[str]) -> None:
         age = max(0.0, self._clock() - self._watch.since)
@@ -170,9 +184,7 @@ def _age(lease: Lease | None) -> float:
 
 def refusals(kube: Kube, post: Post) -> list[str]:
     """What the service account may not do though it must; the API server's own answer. Raises KubeError."""
-    wanted = [(verb, ref) for ref in post.targets for verb in ("get", "patch")]
-    wanted += [(verb, post.lease) for verb in ("get", "patch", "delete")]
-    wanted += [("create", Ref("v1/events", post.lease.namespace, ""))]
+    wanted = [(verb, grant.ref) for grant in grants(post.ward, post.run) for verb in grant.verbs]
     return [
         f"not allowed to {verb} {ref}"
         for verb, ref in wanted

@@ -6,12 +6,15 @@ import time
 
 from pydantic import ValidationError
 
+from blackstart.evidence.failpoints import failpoint
 from blackstart.fleet import lease as leases
+from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import RUN_LABEL
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object, Ref, ref_of
-from blackstart.plan.guardians import LABELS, Ward, manifests
+from blackstart.plan.guardians import LABELS, RBAC, cluster_role, manifests
+from blackstart.plan.ward import Ward
 from blackstart.run.guardian import STATE, Beat
 from blackstart.schema.errors import BlackstartError
 
@@ -59,10 +62,15 @@ class Guarded:
         Raises GuardianError, KubeError; `end` clears what was made.
         """
         self._kube.verify_identity()
+        # The Lease first: by it others know that the run is alive.
         lease = leases.create(self._kube, self._ref, self._run, self._ttl)
-        for manifest in manifests(self.ward, lease, self._run, self._cluster.uid, self._image):
-            self._refs.append(ref_of(manifest))
-            self._kube.create(self._refs[-1], manifest)
+        owner = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "name": lease.ref.name, "uid": lease.uid}
+        if self.ward.nodes:
+            role = self._create(cluster_role(self.ward, self._run))["metadata"]
+            failpoint("clusterrole.after")
+            owner = {"apiVersion": RBAC, "kind": "ClusterRole", "name": role["name"], "uid": role["uid"]}
+        for manifest in manifests(self.ward, owner, self._run, self._cluster.uid, self._image):
+            self._create(manifest)
         began = renewed = time.monotonic()
         while (now := time.monotonic()) < began + deadline:
             beat = self.beat()
@@ -87,9 +95,10 @@ class Guarded:
         leases.renew(self._kube, leases.held(self._kube, self._ref, self._run))
 
     def end(self) -> list[str]:
-        """Delete the Lease and wait until everything is gone; what the guardian did, if it had taken over.
+        """Delete the Lease, and the ClusterRole where there is one, and wait until everything is gone.
 
-        It finishes its work first then. Raises GuardianError, KubeError.
+        Returns what the guardian did if it had taken over: it finishes its
+        work first then. Raises GuardianError, KubeError.
         """
         began, patience = time.monotonic(), END
         left = [str(self._ref)]
@@ -98,6 +107,9 @@ class Guarded:
             try:
                 if leases.release(self._kube, self._ref, self._run):
                     patience = RESCUE
+                elif self.ward.nodes:
+                    failpoint("lease.released")
+                    discard(self._kube, run_role(self._run))
                 left = self._left()
                 trouble = ""
             except KubeError as error:
@@ -115,6 +127,10 @@ class Guarded:
         """What guardians of this run wrote about this namespace. Raises KubeError."""
         events = self._kube.select("v1/events", self.ward.namespace, f"{RUN_LABEL}={self._run}")
         return [str(event.get("message", "")) for event in events]
+
+    def _create(self, manifest: Object) -> Object:
+        self._refs.append(ref_of(manifest))
+        return self._kube.create(self._refs[-1], manifest)
 
     def _left(self) -> list[str]:
         left = [str(ref) for ref in self._refs if self._kube.find(ref) is not None]

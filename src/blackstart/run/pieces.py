@@ -20,7 +20,7 @@ from blackstart.fleet import nft
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 from blackstart.run import claims
-from blackstart.run.sweep import Claim, Cut, Mark, look, look_at
+from blackstart.run.sweep import Claim, Cut, Mark, Role, look, look_at
 from blackstart.schema.errors import BlackstartError
 
 _RECORD_ONLY = "nothing to change any more; would only be recorded as put back"
@@ -119,13 +119,10 @@ class Findings:
         return found
 
     def remains(self) -> list[Piece]:
-        """The Leases of runs that nobody works on."""
-        return [
-            self._claim(fleet, claim)
-            for fleet, sight in self._swept
-            for claim in sight.claims
-            if claim.run not in self._alive and self._only in (None, claim.run)
-        ]
+        """The Leases of runs that nobody works on, and what may not be owned by a Lease."""
+        found = [self._claim(fleet, claim) for fleet, sight in self._swept for claim in sight.claims]
+        found += [self._role(fleet, role) for fleet, sight in self._swept for role in sight.roles]
+        return [piece for piece in found if piece.run not in self._alive and self._only in (None, piece.run)]
 
     # -- what is looked at
 
@@ -257,6 +254,14 @@ class Findings:
 
         name = f"{claim.cluster}: {claim.lease.ref} of {claim.run}"
         return Piece(name, claim.run, drop, lambda: [Change(name, "holder", claim.lease.holder, None)])
+
+    def _role(self, fleet: Fleet, role: Role) -> Piece:
+        def withdraw() -> str:
+            claims.withdraw(fleet, role)
+            return "removed"
+
+        name = f"{role.cluster}: {role.ref} of {role.run}"
+        return Piece(name, role.run, withdraw, lambda: [Change(name, f"label {LABEL}", role.run, None)])
 
     def _claims_of(self, fleet: Fleet, run: str) -> list[Claim]:
         return [claim for swept, sight in self._swept if swept is fleet for claim in sight.claims if claim.run == run]

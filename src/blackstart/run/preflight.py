@@ -12,9 +12,11 @@ from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
-from blackstart.plan.guardians import NEEDED, wards
 from blackstart.plan.permissions import needed
 from blackstart.plan.resolve import Plan
+from blackstart.plan.rights import needed as needed_for_guardian
+from blackstart.plan.rights import needed_for_nodes
+from blackstart.plan.ward import Ward
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
 from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
@@ -29,9 +31,9 @@ RUN_LABEL = "blackstart.dev/run"
 _ENTRY_DEADLINE = 3.0
 
 
-def preflight_looks(plan: Plan, out: Path) -> dict[str, Look]:
-    """Every check of the preflight for a plan whose reports go below `out`, by name."""
-    return dict(_preflight(plan, out))
+def preflight_looks(plan: Plan, out: Path, guarded: Sequence[Ward]) -> dict[str, Look]:
+    """Every check of the preflight for a plan whose reports go below `out`, and its guardians, by name."""
+    return {**dict(_preflight(plan, out)), **dict(_guardians(plan.fleet, guarded))}
 
 
 def slate_looks(fleet: Fleet, store: Store) -> dict[str, Look]:
@@ -70,11 +72,16 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
             if rights := needed(plan.experiment.get("method", []), fleet, name):
                 look = _bind(_permission, fleet.regions[name], workload.namespace, rights)
                 yield f"permission/{service}/{name}", look
-    for ward in wards(plan.experiment, fleet):
-        look = _bind(_permission, fleet.regions[ward.region], ward.namespace, NEEDED)
-        yield f"permission/guardian/{ward}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
+
+
+def _guardians(fleet: Fleet, guarded: Sequence[Ward]) -> Iterator[tuple[str, Look]]:
+    for ward in guarded:
+        region = fleet.regions[ward.region]
+        yield f"permission/guardian/{ward}", _bind(_permission, region, ward.namespace, needed_for_guardian(ward))
+        if ward.nodes:
+            yield f"permission/guardian/{ward}/nodes", _bind(_permission, region, "", needed_for_nodes(ward))
 
 
 def _disk(out: Path) -> str:
@@ -150,7 +157,7 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
 def _permission(region: Region, namespace: str, needed: Sequence[tuple[str, str, str]]) -> str:
     with Kube(region.cluster) as kube:
         refused = [
-            f"{verb} {resource} in {namespace}"
+            f"{verb} {resource} in {namespace or 'the whole cluster'}"
             for verb, resource, group in needed
             if not kube.can(verb, resource, namespace, group=group)
         ]

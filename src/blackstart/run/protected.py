@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.fleet.model import Fleet
-from blackstart.plan.guardians import Ward
+from blackstart.plan.ward import Ward
 from blackstart.run.guardians import START, Guarded, GuardianError
 from blackstart.run.lock import Lock
 from blackstart.run.protection import Renewable

@@ -23,7 +23,7 @@ _MESSAGE = 1000
 
 @dataclass
 class Rescue:
-    """The objects that a run may have changed in one namespace.
+    """The objects that may carry the label of a run, which one guardian looks after.
 
     fence: touch each object once before it is looked at, so that a write of
     the run that is based on an older version fails.
@@ -76,7 +76,8 @@ class Rescue:
             try:
                 about = self._found[ref]
                 kind = "PutBack" if ref in self._proven else "NotProven" if ref in self._undone else "Conflict"
-                kube.create(*_event(f"{lease.ref.name}.{number}", about, ref, self.run, (kind, text)))
+                event = Ref("v1/events", lease.ref.namespace, f"{lease.ref.name}.{number}")
+                kube.create(event, _event(event, about, self.run, (kind, text)))
             except KubeError as error:
                 if error.status != 409:
                     raise
@@ -112,14 +113,15 @@ class Rescue:
         )
 
 
-def _event(name: str, found: Object, ref: Ref, run: str, said: tuple[str, str]) -> tuple[Ref, Object]:
+def _event(event: Ref, found: Object, run: str, said: tuple[str, str]) -> Object:
     at, (reason, text) = now(), said
-    about = {"kind": found.get("kind", ""), "apiVersion": found.get("apiVersion", ""), "name": ref.name}
-    body = {
+    # Of a node, too: an Event can only be about something in its own namespace.
+    about = {"name": found["metadata"]["name"], "namespace": event.namespace, "uid": found["metadata"]["uid"]}
+    return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": {"name": name, "namespace": ref.namespace, "labels": {RUN_LABEL: run}},
-        "involvedObject": {**about, "namespace": ref.namespace, "uid": found["metadata"]["uid"]},
+        "metadata": {"name": event.name, "namespace": event.namespace, "labels": {RUN_LABEL: run}},
+        "involvedObject": {"kind": found.get("kind", ""), "apiVersion": found.get("apiVersion", ""), **about},
         "type": "Normal" if reason == "PutBack" else "Warning",
         "reason": reason,
         "message": text[:_MESSAGE],
@@ -128,4 +130,3 @@ def _event(name: str, found: Object, ref: Ref, run: str, said: tuple[str, str]) 
         "lastTimestamp": f"{at[:19]}Z",
         "count": 1,
     }
-    return Ref("v1/events", ref.namespace, name), body

@@ -56,6 +56,16 @@ class Guardian:
 
 
 @dataclass(frozen=True)
+class Role:
+    """The ClusterRole of a guardian that looks after nodes. `owned`: by a run that is alive."""
+
+    cluster: str
+    name: str
+    run: str
+    owned: bool
+
+
+@dataclass(frozen=True)
 class Cut:
     """An nft table; `live` while it drops."""
 
@@ -74,6 +84,7 @@ class Status:
     leases: list[Lease]
     outstanding: list[Outstanding]
     guardians: list[Guardian]
+    roles: list[Role]
     cuts: list[Cut]
     away: dict[str, str]
     damaged: list[str]
@@ -126,6 +137,7 @@ def status(store: Store, fleet: Fleet) -> Status:
         leases=[lease for lock, lease in leases if not lock],
         outstanding=found,
         guardians=[Guardian(guard.cluster, guard.ref.name, guard.run, guard.active) for guard in sight.guards],
+        roles=[Role(role.cluster, role.ref.name, role.run, role.run in alive) for role in sight.roles],
         cuts=[Cut(cut.place, cut.table, cut.live) for cut in sight.cuts],
         away=sight.away,
         damaged=[str(path) for path in contents.damaged],

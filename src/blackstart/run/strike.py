@@ -9,6 +9,7 @@ import time
 
 from blackstart.evidence.records import FaultEvent, FaultState
 from blackstart.evidence.undo import Store, now
+from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import LEASES, release
 from blackstart.fleet.objects import Ref
@@ -86,7 +87,9 @@ def _give_back(lease: Tenure, run: str) -> bool:
     try:
         with Kube(lease.cluster) as kube:
             kube.verify_identity()
-            release(kube, Ref(LEASES, lease.namespace, lease.name), run)
+            taken = release(kube, Ref(LEASES, lease.namespace, lease.name), run)
+            if lease.nodes and not taken:
+                discard(kube, run_role(run))
     except BlackstartError as error:
         say(str(error))
         return False

@@ -1,4 +1,7 @@
-"""What drills left in a fleet, read from the fleet alone: labels, cut links, Leases, guardians. Changes nothing."""
+"""What drills left in a fleet, read from the fleet alone: labels, cut links, Leases, guardians.
+
+Changes nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,12 @@ from dataclasses import dataclass, field
 
 from blackstart.evidence.undo import Undo
 from blackstart.faults.foreign import SWEPT
+from blackstart.faults.foreign_cordon import NODES
 from blackstart.faults.marks import record_of, run_of
 from blackstart.faults.scale import LABEL
 from blackstart.fleet import lease as leases
 from blackstart.fleet import nft
+from blackstart.fleet.clusterroles import CLUSTER_ROLES
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import LEASES, Lease
@@ -61,6 +66,15 @@ class Guard:
 
 
 @dataclass(frozen=True)
+class Role:
+    """The ClusterRole of a guardian that looks after nodes: nothing owns it."""
+
+    cluster: str
+    ref: Ref
+    run: str
+
+
+@dataclass(frozen=True)
 class Cut:
     """An nft table of a fault; `live` while it drops, False once it has expired."""
 
@@ -76,6 +90,7 @@ class Sight:
     marks: list[Mark] = field(default_factory=list)
     claims: list[Claim] = field(default_factory=list)
     guards: list[Guard] = field(default_factory=list)
+    roles: list[Role] = field(default_factory=list)
     cuts: list[Cut] = field(default_factory=list)
     away: dict[str, str] = field(default_factory=dict)
 
@@ -84,6 +99,7 @@ class Sight:
         self.marks += other.marks
         self.claims += other.claims
         self.guards += other.guards
+        self.roles += other.roles
         self.cuts += other.cuts
         self.away |= other.away
 
@@ -121,6 +137,9 @@ def look_at(fleet: Fleet, name: str) -> Sight:
         for resource in SWEPT:
             for ref, found in _labelled(kube, resource, namespaces):
                 sight.marks.append(Mark(name, ref, run_of(found) or "", record_of(found)))
+        # Before the Leases: a run makes its Lease first.
+        for ref, found in _labelled(kube, CLUSTER_ROLES, namespaces):
+            sight.roles.append(Role(name, ref, run_of(found) or ""))
         for ref, found in _labelled(kube, LEASES, namespaces):
             sight.claims.append(Claim(name, run_of(found) or "", leases.of(ref, found)))
         for ref, found in _labelled(kube, JOBS, namespaces):
@@ -144,7 +163,7 @@ def _everywhere(kube: Kube, resource: str, namespaces: list[str]) -> list[Object
     except KubeError as error:
         if error.status != 403:
             raise
-    if resource.count("/") == 1 and resource.endswith("nodes"):
+    if resource in (NODES, CLUSTER_ROLES):
         return []  # Whoever may not list nodes has not cordoned one.
     return [found for namespace in namespaces for found in kube.select(resource, namespace, LABEL)]
 

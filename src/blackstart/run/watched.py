@@ -9,11 +9,12 @@ from blackstart.schema.base import Model, Seconds
 
 
 class Tenure(Model):
-    """A Lease that the run may hold, in some cluster."""
+    """A Lease that the run may hold, in some cluster. nodes: its guardian has a ClusterRole, which goes with it."""
 
     cluster: Cluster
     namespace: str
     name: str
+    nodes: bool = False
 
 
 class Job(Model):
