@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from labdrill import ROOT, kubectl, pid_of
+from labdrill import ROOT, end, kubectl
 
 from blackstart.faults.scale import LABEL
 from blackstart.fleet import nft
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import open_socket
+from blackstart.lab import commands, native
+from blackstart.lab.parts import find_parts
 from blackstart.lab.paths import LabPaths
 
 TTL = 4.0
@@ -52,13 +54,15 @@ ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
 _TABLES = "tables at"
 _CLUSTER_KINDS = "clusterroles,clusterrolebindings"
+_NOBODY_LEFT = ("machine", "machine+guardian")
 _MOVING = ("deployment.kubernetes.io/revision",)
 
 
 @dataclass(frozen=True)
 class Case:
     """`how`: kill or stop the process at the point; kill both it and its other half; kill everything (machine);
-    or leave it and break something around it: the management network (network) or the API server (api)."""
+    kill everything and the guardian (machine+guardian); or leave it and break something around it: the management
+    network (network), the region's API server (api), or the guardian (guardian)."""
 
     fault: str
     how: str
@@ -103,8 +107,8 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
         pid = int(mark.read_text().split()[-1])
         with _happening(case, fleet, paths, pid, mark):
             # Where nobody is left, the next run releases the lock and removes the table of an expired cut.
-            seconds, differs = _back(fleet, before, crashed, husks=case.how != "machine")
-        if case.how == "machine":
+            seconds, differs = _back(fleet, before, crashed, husks=case.how not in _NOBODY_LEFT)
+        if case.how in _NOBODY_LEFT:
             _recover(fleet, env)
             _, differs = _back(fleet, before, crashed)
         if not wait(lambda: not members(mark), BACK_WITHIN):
@@ -224,10 +228,16 @@ def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) 
         time.sleep(TTL + 3)
         _signal(pid, signal.SIGCONT)
         yield
-    elif case.how in ("both", "machine"):
+    elif case.how in ("both", *_NOBODY_LEFT):
+        if "guardian" in case.how:
+            kill_guardians()
         for member in members(mark):
-            if case.how == "machine" or b"watchdog" not in _command(member):
+            if case.how != "both" or b"watchdog" not in _command(member):
                 _signal(member, signal.SIGKILL)
+        yield
+    elif case.how == "guardian":
+        kill_guardians()
+        _signal(pid, signal.SIGCONT)
         yield
     elif case.how == "network":
         # The operator is cut off from the region; the runner lives.
@@ -236,14 +246,21 @@ def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) 
             time.sleep(TTL + 8)
         yield
     elif case.how == "api":
-        server = pid_of(paths.root, "us", "kube-apiserver")
-        _signal(server, signal.SIGSTOP)
+        us = native.load(paths).region("us")
+        end(us.processes.all()["kube-apiserver"].pid)
         _signal(pid, signal.SIGCONT)
-        time.sleep(2)
-        _signal(server, signal.SIGCONT)
+        us.processes.start(commands.api_server(find_parts(), us.files, us.net))
         yield
     else:
         raise AssertionError(case.how)
+
+
+def kill_guardians() -> None:
+    """Kill the processes of the guardians; the kubelets start them again."""
+    found = [int(p.name) for p in Path("/proc").glob("[0-9]*") if b"\0guardian\0--run\0" in _command(int(p.name))]
+    assert found, "there is no guardian"
+    for pid in found:
+        _signal(pid, signal.SIGKILL)
 
 
 @contextmanager
