@@ -60,12 +60,27 @@ class Power(Model):
     deadline: Seconds = 120.0
 
 
+class Endpoint(Model):
+    """An HTTP server: `url` asked from `place`."""
+
+    url: str
+    place: str
+
+
+class Mesh(Model):
+    """Istio in a region: its istiod (debug endpoints), and the administration of its ingress gateway's Envoy."""
+
+    istiod: Endpoint
+    gateway: Endpoint
+
+
 class Region(Model):
-    """A failure domain: one cluster, one place inside it, its own Prometheus, its power switch."""
+    """A failure domain: one cluster, one place inside it, its own Prometheus, its mesh, its power switch."""
 
     cluster: Cluster
     place: str
     prometheus: Prometheus | None = None
+    mesh: Mesh | None = None
     power: Power | None = None
 
 
@@ -193,6 +208,9 @@ class Fleet(Model):
             yield ("regions", name, "place"), region.place
             if region.prometheus:
                 yield ("regions", name, "prometheus", "place"), region.prometheus.place
+            if region.mesh:
+                yield ("regions", name, "mesh", "istiod", "place"), region.mesh.istiod.place
+                yield ("regions", name, "mesh", "gateway", "place"), region.mesh.gateway.place
         if self.prometheus:
             yield ("prometheus", "place"), self.prometheus.place
         for name, link in self.links.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -108,7 +108,7 @@ def _problems(facts: Facts, regions: int) -> Iterator[Problem]:
         )
 
 
-def look() -> Facts:
+def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE) -> Facts:
     """Find out about this machine; changes nothing, takes well under a second."""
     root = os.geteuid() == 0
     missing = tuple(c for c in COMMANDS if find_command(c) is None)
@@ -117,7 +117,7 @@ def look() -> Facts:
     return Facts(
         root=root,
         go=_go(),
-        unbuilt=_unbuilt(),
+        unbuilt=_unbuilt(tools),
         commands=missing,
         cni=find_cni() is not None,
         wheels=tuple(_missing_wheels()),
@@ -128,12 +128,12 @@ def look() -> Facts:
     )
 
 
-def refuse(regions: int) -> None:
+def refuse(regions: int, mesh: bool = False) -> None:
     """Raises LabError with what `doctor` says, when a lab cannot run."""
-    facts = look()
+    facts = look(toolchain.tools(mesh))
     found = [str(problem) for problem in problems(facts, regions)]
     if facts.unbuilt and not found:
-        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build"]
+        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{' --mesh' if mesh else ''}"]
     if found:
         raise LabError("the lab cannot run on this machine:\n  " + "\n  ".join(found))
 
@@ -150,11 +150,11 @@ def _go() -> tuple[int, int] | None:
         return None
 
 
-def _unbuilt() -> tuple[str, ...]:
+def _unbuilt(tools: Sequence[toolchain.Tool]) -> tuple[str, ...]:
     try:
-        return tuple(tool.name for tool in toolchain.missing(toolchain.NATIVE, toolchain.go_version()))
+        return tuple(tool.name for tool in toolchain.missing(tools, toolchain.go_version()))
     except LabError:
-        return tuple(tool.name for tool in toolchain.NATIVE)
+        return tuple(tool.name for tool in tools)
 
 
 def _missing_wheels() -> Iterator[str]:

@@ -9,17 +9,19 @@ from typing import Any
 import yaml
 
 from blackstart.fleet.model import Fleet
+from blackstart.lab import ports
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
 
 EDGE_PORT = 8080
+THROUGH_MESH = f"{APP}-by-gateway"
 
 Node = dict[str, Any]
 
 
-def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str]) -> Node:
+def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: bool = False) -> Node:
     """The document; `uids` are the identities of the regions' clusters."""
     names = [region.name for region in lab.regions]
     places: Node = {member.name: {"netns": str(member.netns)} for member in lab.members}
@@ -33,11 +35,11 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str]) -> Node
     return {
         "fleet": "lab",
         "provider": "native",
-        "regions": {r.name: _region(r, paths, uids[r.name]) for r in lab.regions},
+        "regions": {r.name: _region(r, paths, uids[r.name]) | (_mesh(r) if mesh else {}) for r in lab.regions},
         "places": {**places, "operator": {}},
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
-        "services": {APP: service},
-        "roles": _roles(names),
+        "services": {APP: service, **({THROUGH_MESH: _through_mesh(lab, service)} if mesh else {})},
+        "roles": _roles(names) | ({"mesh": THROUGH_MESH} if mesh else {}),
         "guardian": {"image": IMAGE},
     }
 
@@ -64,6 +66,19 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
         "power": {command: _power(command, region.name, paths) for command in ("kill", "restore", "state")}
         | {"deadline": "120s"},
     }
+
+
+def _mesh(region: RegionNet) -> Node:
+    """Inside the region: nobody else may ask."""
+    at = {"istiod": ports.ISTIOD, "gateway": ports.GATEWAY_ADMIN}
+    return {"mesh": {part: {"url": f"http://127.0.0.1:{port}", "place": region.name} for part, port in at.items()}}
+
+
+def _through_mesh(lab: Topology, service: Node) -> Node:
+    """The same service as its clients in the first region see it: by that region's gateway, not by the edge."""
+    first = lab.regions[0].name
+    end = lab.wires[f"{OBSERVER}-{first}"].end_of(first)
+    return {**service, "entry": {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s"}}
 
 
 def _power(command: str, region: str, paths: LabPaths) -> list[str]:

@@ -32,6 +32,7 @@ class Spec:
     regions: tuple[str, ...]
     complete: bool = False
     made: tuple[str, ...] = ()
+    mesh: bool = False
 
     def write(self, paths: LabPaths) -> None:
         new = paths.spec.with_suffix(".new")
@@ -45,7 +46,7 @@ def read_spec(paths: LabPaths) -> Spec | None:
         found = json.loads(paths.spec.read_text())
     except FileNotFoundError:
         return None
-    return Spec(tuple(found["regions"]), found["complete"], tuple(found["made"]))
+    return Spec(tuple(found["regions"]), found["complete"], tuple(found["made"]), found.get("mesh", False))
 
 
 @contextmanager
@@ -97,7 +98,7 @@ def refuse_used(paths: LabPaths) -> None:
             raise LabError(f"{paths.root} is not a lab's folder, {entry.name} is in it; --state names another")
 
 
-def borrow(paths: LabPaths, regions: Sequence[str]) -> Spec:
+def borrow(paths: LabPaths, regions: Sequence[str], mesh: bool) -> Spec:
     """Empty the state folder, and make the folders that nodes mount over.
 
     Those that were missing are recorded before they are made.
@@ -106,7 +107,7 @@ def borrow(paths: LabPaths, regions: Sequence[str]) -> Spec:
     shutil.rmtree(paths.root, ignore_errors=True)
     paths.root.mkdir(parents=True)
     folders = [Path(p) for p in (*EMPTY, *BOUND.values())]
-    spec = Spec(tuple(regions), made=tuple(str(p) for p in folders if not p.exists()))
+    spec = Spec(tuple(regions), made=tuple(str(p) for p in folders if not p.exists()), mesh=mesh)
     spec.write(paths)
     for folder in map(Path, spec.made):
         if folder != _NETNS:  # `ip netns` makes that one

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from blackstart.lab import ports
 from blackstart.lab.manifests import APP, NAMESPACE, PORT
 
 _API_SERVER_SERIES = "apiserver_request_total|apiserver_current_inflight_requests|process_.*"
@@ -23,6 +24,16 @@ _ENVOY_SERIES = (
     "envoy_http_downstream_(rq_(total|xx|time_.*|active|timeout)|cx_(total|active))",
 )
 
+_GATEWAY_SERIES = (
+    "envoy_cluster_membership_.*",
+    "envoy_cluster_outlier_detection_.*",
+    "envoy_cluster_zone_.*upstream_rq.*",
+    "envoy_cluster_upstream_rq_(total|xx|retry.*|timeout|per_try_timeout)",
+    "envoy_cluster_upstream_cx_(active|connect_fail|connect_timeout)",
+    "envoy_cluster_lb_healthy_panic",
+)
+_ISTIOD_SERIES = ("pilot_(total_xds_rejects|xds_pushes|xds)", "istiod_managed_clusters", "istiod_remote_cluster_.*")
+
 Job = dict[str, Any]
 
 
@@ -32,7 +43,8 @@ class MetricsTargets:
 
     `prometheus` is its own; `discovery` that of the process which finds pods.
     `ca`, `cert` and `key` are PEM files: the region's CA and the client
-    certificate of the user `manifests.PROMETHEUS_USER`.
+    certificate of the user `manifests.PROMETHEUS_USER`. `mesh`: whether istiod
+    and an ingress gateway run beside it.
     """
 
     prometheus: str
@@ -43,6 +55,7 @@ class MetricsTargets:
     cert: Path
     key: Path
     edge: str | None = None
+    mesh: bool = False
 
 
 def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
@@ -71,6 +84,8 @@ def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
                 "metric_relabel_configs": [_keep("|".join(_ENVOY_SERIES))],
             }
         )
+    if targets.mesh:
+        jobs += _mesh_jobs()
     return {
         "global": {
             "scrape_interval": "1s",
@@ -90,6 +105,19 @@ def discovery_command(app: Path, targets: MetricsTargets) -> list[str]:
         *(str(app), "discover", "-listen", targets.discovery, "-pods", pods, "-port", str(PORT)),
         *("-ca", str(targets.ca), "-cert", str(targets.cert), "-key", str(targets.key)),
     ]
+
+
+def _mesh_jobs() -> list[Job]:
+    gateway = {
+        **_static("gateway", f"127.0.0.1:{ports.GATEWAY_ADMIN}"),
+        "metrics_path": "/stats/prometheus",
+        "metric_relabel_configs": [_keep("|".join(_GATEWAY_SERIES))],
+    }
+    istiod = {
+        **_static("istiod", f"127.0.0.1:{ports.ISTIOD_METRICS}"),
+        "metric_relabel_configs": [_keep("|".join(_ISTIOD_SERIES))],
+    }
+    return [gateway, istiod]
 
 
 def _static(name: str, target: str) -> Job:

@@ -11,17 +11,18 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from blackstart.fleet.model import Fleet, Place
-from blackstart.lab import cgroups, commands, doctor, machine, network
+from blackstart.lab import cgroups, commands, doctor, machine, network, ports
 from blackstart.lab.api import Request, ask
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.edge import edge_config
 from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, write_fleet
 from blackstart.lab.manifests import NODE_PORT
+from blackstart.lab.mesh import Object, remote_secret
 from blackstart.lab.parts import Parts, find_parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Processes
 from blackstart.lab.region import RegionLab, State
-from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
+from blackstart.lab.regionfiles import EDGE_ADMIN_PORT, Hosts
 from blackstart.lab.shell import LabError, wait_for
 from blackstart.lab.topology import EDGE, OBSERVER, Topology, topology
 
@@ -36,6 +37,7 @@ class NativeLab:
 
     net: Topology
     paths: LabPaths
+    mesh: bool = False
 
     @cached_property
     def cgroups(self) -> cgroups.Hierarchy:
@@ -43,12 +45,12 @@ class NativeLab:
 
     @property
     def regions(self) -> list[RegionLab]:
-        return [RegionLab(net, self.paths, self.cgroups) for net in self.net.regions]
+        return [self.region(net.name) for net in self.net.regions]
 
     def region(self, name: str) -> RegionLab:
         """Raises LabError with the known names."""
         try:
-            return RegionLab(self.net.region(name), self.paths, self.cgroups)
+            return RegionLab(self.net.region(name), self.paths, self.cgroups, self.mesh)
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
 
@@ -63,8 +65,9 @@ class NativeLab:
 
     def start_edge(self, parts: Parts) -> None:
         """Start the global load balancer, the regions in their order of preference."""
+        port = ports.GATEWAY if self.mesh else NODE_PORT
         upstreams = [
-            (r.name, self.net.wires[f"{EDGE}-{r.name}"].end_of(r.name).address, NODE_PORT) for r in self.net.regions
+            (r.name, self.net.wires[f"{EDGE}-{r.name}"].end_of(r.name).address, port) for r in self.net.regions
         ]
         folder = self.paths.member(EDGE)
         folder.mkdir(parents=True, exist_ok=True)
@@ -73,6 +76,24 @@ class NativeLab:
         config.write_text(json.dumps(edge_config(listen, admin, upstreams), indent=1))
         Group(self.cgroups, f"{ROOT}/{EDGE}/sys").make()
         self.edge.start(commands.envoy(parts, config))
+
+    def start_mesh(self, parts: Parts, timeout: float) -> None:
+        """Make the regions know each other, and start each one's istiod and gateway. Raises LabError."""
+        names = [region.net.name for region in self.regions]
+        for region in self.regions:
+            if region.mesh:
+                others = [other for other in self.regions if other.net != region.net]
+                region.mesh.join(names, [self._remote_secret(other, region) for other in others])
+                region.mesh.start(parts)
+        for region in self.regions:
+            if region.mesh:
+                region.mesh.wait(timeout)
+
+    def _remote_secret(self, region: RegionLab, reader: RegionLab) -> Object:
+        """Its API server over the link between the two: what cuts the link cuts istiod off, too."""
+        wire = next(w for w in self.net.wires.values() if {e.member for e in w.ends} == {region.net, reader.net})
+        server = f"https://{wire.end_of(region.net.name).address}:6443"
+        return remote_secret(region.net.name, server, region.files)
 
     def end_processes(self) -> None:
         """Kill everything; namespaces, mounts and files stay."""
@@ -99,14 +120,14 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths)
+    return NativeLab(topology(spec.regions), paths, spec.mesh)
 
 
-def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
+def up(regions: Sequence[str], paths: LabPaths, say: Say, mesh: bool = False) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then."""
-    lab = NativeLab(topology(regions), paths)
-    doctor.refuse(len(regions))
-    parts = find_parts()
+    lab = NativeLab(topology(regions), paths, mesh)
+    doctor.refuse(len(regions), mesh)
+    parts = find_parts(mesh)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -115,7 +136,7 @@ def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
             machine.clean(paths, lab.cgroups)
             with _cleaned_on_failure(lab):
                 _create(lab, parts, say)
-        return write_fleet(fleet_document(lab.net, paths, _uids(lab)), paths.fleet)
+        return write_fleet(fleet_document(lab.net, paths, _uids(lab), mesh), paths.fleet)
 
 
 def down(paths: LabPaths, say: Say) -> None:
@@ -144,8 +165,8 @@ def restore(region: str, paths: LabPaths, deadline: float) -> None:
 
     Raises LabError after `deadline` seconds.
     """
-    parts = find_parts()
     with _held(region, paths) as held:
+        parts = find_parts(held.has_mesh)
         held.restore(parts, deadline)
 
 
@@ -169,10 +190,9 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    if spec.regions != wanted:
-        raise LabError(
-            f"a lab with the regions {','.join(spec.regions)} runs in {lab.paths.root}; `blackstart lab down` first"
-        )
+    if (spec.regions, spec.mesh) != (wanted, lab.mesh):
+        what = f"the regions {','.join(spec.regions)} and {'a' if spec.mesh else 'no'} mesh"
+        raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 
 
@@ -182,6 +202,7 @@ def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
         if region.state() != "up":
             say(f"{region.net.name}: {region.state()}, restoring")
             region.restore(parts, DEADLINE)
+    lab.start_mesh(parts, DEADLINE)
     if not lab.edge_alive():
         lab.start_edge(parts)
     lab.wait_for_edge(30.0)
@@ -193,14 +214,15 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def tell(what: str) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
-    spec = machine.borrow(lab.paths, [region.name for region in lab.net.regions])
+    spec = machine.borrow(lab.paths, [region.name for region in lab.net.regions], lab.mesh)
     network.claim_bridge(str(lab.paths.root))
     network.create(lab.net)
     tell("namespaces and links")
 
     def create(region: RegionLab) -> None:
         end = lab.net.wires[f"{EDGE}-{region.net.name}"].end_of(EDGE)
-        region.create(parts, f"{end.address}:{EDGE_ADMIN_PORT}", DEADLINE, tell)
+        own = [e.address for wire in lab.net.wires.values() for e in wire.ends if e.member == region.net]
+        region.create(parts, Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh), DEADLINE, tell)
 
     with ThreadPoolExecutor(max_workers=len(lab.regions)) as pool:
         try:
@@ -208,6 +230,9 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             lab.start_edge(parts)
             for job in jobs:
                 job.result()
+            if lab.mesh:
+                lab.start_mesh(parts, DEADLINE)
+                tell("mesh ready")
         except BaseException:
             # The threads wait for processes: without these they end at once.
             lab.end_processes()

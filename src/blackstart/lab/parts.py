@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blackstart.lab.shell import LabError, run
-from blackstart.lab.toolchain import NATIVE, binaries
+from blackstart.lab.toolchain import CRDS, binaries, tools
 
 _SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
@@ -29,12 +29,17 @@ class Parts:
     prometheus: Path
     envoy: Path
 
+    @property
+    def crds(self) -> Path:
+        """The definitions of the mesh's resources, where there is a mesh."""
+        return self.built["istiod"].with_name(CRDS)
 
-def find_parts() -> Parts:
+
+def find_parts(mesh: bool = False) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
     return Parts(
-        built=binaries(NATIVE),
+        built=binaries(tools(mesh)),
         containerd=containerd,
         containerd_version=parse_version(run([str(containerd), "--version"])),
         ctr=_need("ctr"),

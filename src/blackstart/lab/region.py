@@ -19,11 +19,12 @@ from blackstart.lab.echo import Echo
 from blackstart.lab.events import Events
 from blackstart.lab.images import oci_archive
 from blackstart.lab.manifests import APP, IMAGE, NODE_PORT, demo
+from blackstart.lab.meshregion import RegionMesh
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
 from blackstart.lab.pyimage import guardian_image
-from blackstart.lab.regionfiles import RegionFiles, write_region
+from blackstart.lab.regionfiles import Hosts, RegionFiles, write_region
 from blackstart.lab.shell import LabError, run, wait_for
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.topology import RegionNet
@@ -52,6 +53,12 @@ class RegionLab:
     net: RegionNet
     paths: LabPaths
     cgroups: Hierarchy
+    has_mesh: bool = False
+
+    @cached_property
+    def mesh(self) -> RegionMesh | None:
+        """istiod and gateway; None in a lab without a mesh."""
+        return RegionMesh(self.net, self.files, self.processes, self.api) if self.has_mesh else None
 
     @cached_property
     def files(self) -> RegionFiles:
@@ -76,10 +83,13 @@ class RegionLab:
     def events(self) -> Events:
         return Events(self.paths.events, self.net.name)
 
-    def create(self, parts: Parts, edge_admin: str, deadline: float, say: Callable[[str], None]) -> None:
-        """Start a new cluster with the demo in it; returns once its pods are Ready. Raises LabError."""
+    def create(self, parts: Parts, hosts: Hosts, deadline: float, say: Callable[[str], None]) -> None:
+        """Start a new cluster with the demo in it; returns once its pods are Ready. Raises LabError.
+
+        A mesh is prepared, but not started: it needs the other regions.
+        """
         name = self.net.name
-        write_region(self.files, self.net, parts, self.group.name, edge_admin)
+        write_region(self.files, self.net, parts, self.group.name, hosts)
         Group(self.cgroups, f"{self.group.name}/sys").make()
         self._start_control_plane(parts)
         self._import_images(parts)
@@ -89,12 +99,15 @@ class RegionLab:
         for obj in demo(name):
             self.api.apply(obj)
         # It is large, and nobody needs it before the first drill.
-        with ThreadPoolExecutor(max_workers=1) as background:
+        with ThreadPoolExecutor(max_workers=2) as background:
             guardian = background.submit(lambda: self._import_image(parts, guardian_image()))
+            mesh = background.submit(self.mesh.install, parts) if self.mesh else None
             self._start_workers(parts)
             self._wait_until_settled(frozenset(), deadline)
             say(f"{name}: pods Ready")
             guardian.result()
+            if mesh:
+                mesh.result()
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
@@ -131,9 +144,13 @@ class RegionLab:
             self._wait_for_api(deadline)
             stale = container_ids(self.api.items("/api/v1/pods") or [])
             self._start_workers(parts)
+        if self.mesh:
+            self.mesh.start(parts)
         unsilence(self.net)
         self.events.write("restore", "reachable")
         self._wait_until_settled(stale, deadline)
+        if self.mesh:
+            self.mesh.wait(deadline)
         self.events.write("restore", "ready")
 
     def state(self) -> State:

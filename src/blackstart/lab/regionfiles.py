@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ _USERS: dict[str, tuple[str, list[str]]] = {
     "kubelet-client": ("kube-apiserver", ["system:masters"]),
     "controller-manager": ("system:kube-controller-manager", ["system:masters"]),
     "scheduler": ("system:kube-scheduler", []),
+    # Of the other regions' istiods, which only read.
+    "istiod": ("blackstart-istiod", ["system:masters"]),
     "kube-proxy": ("system:kube-proxy", []),
     "prometheus": (PROMETHEUS_USER, []),
 }
@@ -53,15 +56,32 @@ class RegionFiles:
         return self.folder / "kube-proxy.json"
 
     @property
+    def gateway_config(self) -> Path:
+        return self.folder / "gateway.json"
+
+    @property
     def prometheus_config(self) -> Path:
         return self.folder / "prometheus.json"
 
 
-def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, edge_admin: str) -> None:
+@dataclass(frozen=True)
+class Hosts:
+    """What a region must know of the rest of the lab.
+
+    edge_admin: host:port at which the edge answers it. addresses: its own, at
+    which other regions reach its API server. mesh: whether there is one.
+    """
+
+    edge_admin: str
+    addresses: Sequence[str] = ()
+    mesh: bool = False
+
+
+def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, hosts: Hosts) -> None:
     """Write everything that the region's parts read, for a new cluster."""
     for name in ("containerd", "kubelet", "pods", "cni", "logs", "prometheus"):
         (files.folder / name).mkdir(parents=True, exist_ok=True)
-    _write_pki(files, net)
+    _write_pki(files, net, hosts.addresses)
     server = f"https://{net.address}:6443"
     for user in ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy"):
         config = configs.kubeconfig(net.name, server, files.pki("ca").cert, files.pki(user))
@@ -74,21 +94,22 @@ def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, 
     cni_folder = files.folder / "cni"
     (cni_folder / "10-pods.conflist").write_text(configs.cni(net))
     files.containerd_config.write_text(configs.containerd(parts.containerd_version, parts.cni, cni_folder))
-    _write(files.prometheus_config, prometheus_config(net.name, metrics_targets(files, net, edge_admin)))
+    _write(files.prometheus_config, prometheus_config(net.name, metrics_targets(files, net, hosts)))
 
 
-def _write_pki(files: RegionFiles, net: RegionNet) -> None:
+def _write_pki(files: RegionFiles, net: RegionNet, hosts: Sequence[str]) -> None:
     authority = Authority(files.folder / "pki", f"blackstart {net.name}")
     for name, (user, groups) in _USERS.items():
         authority.client(name, user, groups)
     authority.client("kubelet", f"system:node:{net.namespace}", ["system:nodes"])
-    authority.server("api-server", "kube-apiserver", [*_API_NAMES, net.address, "127.0.0.1", net.api_service])
+    names = [*_API_NAMES, net.address, "127.0.0.1", net.api_service, *hosts]
+    authority.server("api-server", "kube-apiserver", names)
     authority.server("kubelet-server", net.namespace, [net.namespace, net.address, "127.0.0.1"])
     authority.signing_key("service-account")
 
 
-def metrics_targets(files: RegionFiles, net: RegionNet, edge_admin: str | None = None) -> MetricsTargets:
-    """Where the region's Prometheus looks; `edge_admin` is host:port at the edge's end of their link."""
+def metrics_targets(files: RegionFiles, net: RegionNet, hosts: Hosts | None = None) -> MetricsTargets:
+    """Where the region's Prometheus looks."""
     client = files.pki("prometheus")
     return MetricsTargets(
         prometheus="127.0.0.1:9090",
@@ -98,7 +119,8 @@ def metrics_targets(files: RegionFiles, net: RegionNet, edge_admin: str | None =
         ca=files.pki("ca").cert,
         cert=client.cert,
         key=client.key,
-        edge=edge_admin,
+        edge=hosts.edge_admin if hosts else None,
+        mesh=bool(hosts and hosts.mesh),
     )
 
 

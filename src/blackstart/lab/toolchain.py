@@ -16,9 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
@@ -40,13 +40,18 @@ _ENVIRONMENT = {"CGO_ENABLED": "0", "GOWORK": "off"}
 
 @dataclass(frozen=True)
 class Tool:
-    """A Go program: `package` built in `module` (a folder below lab/). `seconds`: a cold build on 2 cores."""
+    """A Go program: `package` built in `module` (a folder below lab/). `seconds`: a cold build on 2 cores.
+
+    beside: files of the Go modules that the program is built of, which are
+    put beside it: name -> (module, path in the module).
+    """
 
     name: str
     module: str
     package: str
     ldflags: str = _PLAIN
     seconds: float = 30.0
+    beside: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -71,7 +76,24 @@ NATIVE = (
     _kubernetes("kube-proxy", 11),
     _kubernetes("kubelet", 22),
 )
+CRDS = "crds.yaml"
+"""Beside istiod: the definitions of its resources."""
+
+MESH = (
+    Tool(
+        "istiod",
+        "toolchain/istiod",
+        "istio.io/istio/pilot/cmd/pilot-discovery",
+        seconds=350,
+        beside={CRDS: ("istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml")},
+    ),
+)
 KIND = (NATIVE[0], Tool("kind", "toolchain/kind", "sigs.k8s.io/kind", seconds=25))
+
+
+def tools(mesh: bool) -> tuple[Tool, ...]:
+    """What a native lab needs, with or without a mesh."""
+    return (*NATIVE, *MESH) if mesh else NATIVE
 
 
 def cache_dir() -> Path:
@@ -97,6 +119,7 @@ def go_version() -> str:
 def digest(tool: Tool, go: str) -> str:
     """What goes into the binary, in 12 hex digits; `go` is the version of Go."""
     lines = [go, tool.package, *tool.flags(), *(f"{k}={v}" for k, v in sorted(_ENVIRONMENT.items()))]
+    lines += [f"{name} {module} {path}" for name, (module, path) in sorted(tool.beside.items())]
     hashed = hashlib.sha256("\n".join(lines).encode())
     for path in sorted(tool.folder.rglob("*")):
         if path.suffix in {".mod", ".sum", ".go"} and not path.name.endswith("_test.go"):
@@ -172,11 +195,18 @@ def _build_one(tool: Tool, target: Path) -> Iterator[tuple[int, float, bool]]:
     try:
         for packages in _compile(argv, tool.folder):
             yield packages, time.monotonic() - began, False
+        for name, (module, path) in tool.beside.items():
+            shutil.copyfile(_module_folder(module, tool.folder) / path, scratch / name)
         shutil.rmtree(target.parent, ignore_errors=True)
         os.rename(scratch, target.parent)
         yield packages, time.monotonic() - began, True
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _module_folder(module: str, folder: Path) -> Path:
+    """Where Go keeps the source of a module that was built just now. Raises LabError."""
+    return Path(run([find_go() or "go", "-C", str(folder), "list", "-m", "-f", "{{.Dir}}", module]).strip())
 
 
 def _compile(argv: list[str], folder: Path) -> Iterator[int]:
