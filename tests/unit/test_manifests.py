@@ -44,7 +44,7 @@ def test_values_are_kubernetes_own(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("kind: Service\nkind: Service\n", ':2: kind: duplicate key "kind"; first in line 1'),
-        ("kind: Service\n? [a]\n: b\n", ":2: key not a scalar is not text; put it in quotes"),
+        ("kind: Service\n? [a]\n: b\n", ":2: a key that is not text; is it a template? render it first"),
         ("kind: Service\na: &a [*a]\n", ":2: a[0]: an alias to something that contains it"),
         ("a: {{ .Values.x }}\nb: {{\n", "is it a template? render it first"),
         ("a: [\n", ":2: not valid YAML"),

@@ -18,6 +18,7 @@ from blackstart.schema.yamltree import Builder, Places
 
 _MAX_BYTES = 16 << 20
 _MAX_DEPTH = 200
+_TEMPLATE = "is it a template? render it first"
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Rendered manifests can be megabytes, for which the loader in Python takes a minute."""
 
@@ -79,7 +80,7 @@ def _nodes(text: str, origin: Place) -> Iterator[yaml.Node]:
         yield from (node for node in yaml.compose_all(text, Loader=_LOADER) if not node.tag.endswith(":null"))
     except yaml.YAMLError as error:
         found = _Lenient(origin, lines=True).broken(error, text)
-        fix = "is it a template? render it first" if "{{" in text else ""
+        fix = _TEMPLATE if "{{" in text else ""
         raise ContentError([replace(found, fix=fix)]) from None
 
 
@@ -130,7 +131,8 @@ class _Lenient(Builder):
     def key(self, node: yaml.Node, path: KeyPath) -> str | None:
         if isinstance(node, yaml.ScalarNode):
             return str(node.value)
-        return super().key(node, path)
+        self.refuse(node, path, f"a key that is not text; {_TEMPLATE}")
+        return None
 
     def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         constructor = yaml.constructor.SafeConstructor()
