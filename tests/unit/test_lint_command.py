@@ -60,6 +60,8 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "severity": "error",
         "message": finding["message"],
         "fix": "",
+        "why": "",
+        "link": "",
     }
 
 

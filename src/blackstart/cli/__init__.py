@@ -28,7 +28,7 @@ COMMANDS = {
     "env": "Print the environment for running an experiment under plain `chaos run`.",
     "judge": "Judge the evidence of a run again.",
     "verify": "Check that the evidence of a run was not changed.",
-    "lint": "Check content files without touching any cluster.",
+    "lint": "Check content files, or the configuration of a mesh; change nothing.",
     "init": "Copy the shipped drills, experiments and probes to a folder of your own.",
     "guardian": "Watch over a run from inside a cluster; started by the run itself.",
     "guardian-image": "Make the container image of the guardian, without Docker.",

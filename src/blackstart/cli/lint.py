@@ -1,59 +1,65 @@
-"""`blackstart lint`: check content files without touching any cluster."""
+"""`blackstart lint`: check content files, or the configuration of a mesh, without changing anything."""
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from blackstart.schema.errors import Finding, path_text
+from blackstart.cli.meshlint import MeshOptions, check_mesh
 
 if TYPE_CHECKING:
-    from blackstart.plan.check import Report
+    from blackstart.cli.lintview import Outcome
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--fleet", type=click.Path(path_type=Path), help="Also check that this fleet has every role named.")
-@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(paths: tuple[Path, ...], fleet: Path | None, output: str) -> int:
-    """Check content files without touching any cluster.
+@click.option(
+    "--fleet",
+    type=click.Path(path_type=Path),
+    help="Also check that this fleet has every role named. With --mesh: read its clusters in place of files.",
+)
+@click.option("--mesh", is_flag=True, help="Check Istio's configuration: what proves that a failover cannot work.")
+@click.option("--replicas", metavar="REGION=N,...", help="With --mesh: replicas of every service, by region.")
+@click.option("--regions", metavar="REGION,...", help="With --mesh: the regions, as nodes are labelled with them.")
+@click.option("--rto", metavar="DURATION", help="With --mesh: how long a failover may take; 30s if not given.")
+@click.option("-o", "--output", type=click.Choice(["text", "json", "sarif"]), default="text", show_default=True)
+def command(
+    paths: tuple[Path, ...],
+    fleet: Path | None,
+    mesh: bool,
+    replicas: str | None,
+    regions: str | None,
+    rto: str | None,
+    output: str,
+) -> int:
+    """Check content files, or with --mesh the configuration of a mesh; change nothing.
 
     PATHS are files, or folders that hold drills/, probes/ and experiments/;
-    without any, the working directory. Exit code 0: no errors; 2: errors.
+    without any, the working directory. With --mesh they are files or folders
+    of Istio YAML: a folder that has YAML files is one cluster, a folder of
+    folders one cluster for each. Exit code 0: no errors; 2: errors.
     """
+    from blackstart.cli.lintview import show
+
+    options = MeshOptions(replicas, regions, rto)
+    if mesh:
+        if fleet and output == "sarif":
+            raise click.UsageError("-o sarif needs lines of files; use -o json with --fleet")
+        return show(check_mesh(paths, fleet, options), output)
+    if first := options.first:
+        raise click.UsageError(f"{first} goes with --mesh")
+    return show(_check(paths, fleet), output)
+
+
+def _check(paths: tuple[Path, ...], fleet: Path | None) -> Outcome:
+    from blackstart.cli.lintview import Outcome
     from blackstart.fleet.load import load_fleet
-    from blackstart.plan.check import check, nothing_here
+    from blackstart.plan.check import FORM, check, nothing_here
+    from blackstart.plan.lint import RULES
 
     report = check(paths or (Path(),), load_fleet(fleet) if fleet else None)
     if report.files == 0:
         raise nothing_here(paths[0] if paths else Path())
-    if output == "json":
-        click.echo(json.dumps([_json(finding) for finding in report.findings], indent=2))
-    else:
-        _print(report)
-    return 0 if report.ok else 2
-
-
-def _print(report: Report) -> None:
-    for finding in report.findings:
-        click.echo(str(finding))
-    counts = Counter(finding.severity for finding in report.findings)
-    found = ", ".join(f"{n} {severity}{'s' if n > 1 else ''}" for severity, n in counts.items()) or "nothing to say"
-    click.echo(f"{report.files} files checked: {found}", err=True)
-
-
-def _json(finding: Finding) -> dict[str, object]:
-    return {
-        "file": finding.place.file,
-        "line": finding.place.line,
-        "column": finding.place.column,
-        "path": path_text(finding.path),
-        "rule": finding.rule,
-        "severity": finding.severity,
-        "message": finding.message,
-        "fix": finding.fix,
-    }
+    return Outcome(f"{report.files} files", report.findings, (FORM, *RULES))

@@ -168,8 +168,9 @@ class Kube:
             return None
 
     def select(self, resource: str, namespace: str, selector: str = "") -> list[Object]:
-        """The objects of a resource (`v1/pods`) in a namespace that a label selector selects."""
-        what, path = f"{resource} in {namespace}", Ref(resource, namespace, "").collection
+        """The objects of a resource (`v1/pods`) in a namespace, or in all, that a label selector selects."""
+        what = f"{resource} in {namespace}" if namespace else resource
+        path = Ref(resource, namespace, "").collection
         items: list[Object] = self._request("list", what, "GET", path, query={"labelSelector": selector})["items"]
         return items
 

@@ -9,12 +9,13 @@ from pathlib import Path
 from blackstart.fleet.model import Fleet
 from blackstart.plan.content import Experiment, load_content, load_probe
 from blackstart.plan.lint import in_order, lint_drill, lint_experiment, lint_probe
+from blackstart.plan.rules import form
 from blackstart.schema.errors import ContentError, Finding, Place, shown
 from blackstart.schema.source import Document, parse, read
 
 FOLDERS = ("drills", "probes", "experiments")
-UNREADABLE = "BS001"
-"""The rule of every finding about a file's form: its YAML, its keys, its values."""
+FORM = form("BS001", "The file is readable: its YAML, its keys, its values.")
+"""The rule of every finding about a file's form."""
 
 type _Check = Callable[[Document, Fleet | None], list[Finding]]
 
@@ -48,7 +49,7 @@ def check_file(file: Path, fleet: Fleet | None = None) -> list[Finding]:
             raise ContentError([document.finding((), text)])
         return check(document, fleet)
     except ContentError as error:
-        return [f if f.rule else replace(f, rule=UNREADABLE) for f in error.findings]
+        return [f if f.rule else replace(f, rule=FORM.id) for f in error.findings]
 
 
 def _files(path: Path) -> Iterator[Path]:

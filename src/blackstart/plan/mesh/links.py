@@ -1,0 +1,25 @@
+"""The pages of Istio's and Envoy's documentation that rules point to."""
+
+from __future__ import annotations
+
+_ISTIO = "https://istio.io/latest/docs"
+_REFERENCE = f"{_ISTIO}/reference/config/networking"
+_ENVOY = "https://www.envoyproxy.io/docs/envoy/latest"
+
+FAILOVER = f"{_ISTIO}/tasks/traffic-management/locality-load-balancing/failover/"
+DISTRIBUTE = f"{_ISTIO}/tasks/traffic-management/locality-load-balancing/distribute/"
+LOCALITY = f"{_ISTIO}/tasks/traffic-management/locality-load-balancing/"
+LOCALITY_SETTING = f"{_REFERENCE}/destination-rule/#LocalityLoadBalancerSetting"
+OUTLIER = f"{_REFERENCE}/destination-rule/#OutlierDetection"
+TCP = f"{_REFERENCE}/destination-rule/#ConnectionPoolSettings-TCPSettings"
+EJECTION = f"{_ENVOY}/intro/arch_overview/upstream/outlier"
+PANIC = f"{_ENVOY}/intro/arch_overview/upstream/load_balancing/panic_threshold"
+DESTINATION = f"{_REFERENCE}/virtual-service/#Destination"
+ROUTE = f"{_REFERENCE}/virtual-service/#HTTPRoute"
+RETRY = f"{_REFERENCE}/virtual-service/#HTTPRetry"
+FAULT = f"{_REFERENCE}/virtual-service/#HTTPFaultInjection"
+VIRTUAL_SERVICE = f"{_REFERENCE}/virtual-service/#VirtualService"
+SERVICE_ENTRY = f"{_REFERENCE}/service-entry/#ServiceEntry"
+WORKLOAD = f"{_REFERENCE}/workload-entry/#WorkloadEntry"
+MERGING = f"{_ISTIO}/ops/best-practices/traffic-management/#split-virtual-services"
+MULTI_PRIMARY = f"{_ISTIO}/ops/deployment/deployment-models/#control-plane-models"
