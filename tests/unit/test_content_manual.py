@@ -33,6 +33,8 @@ FLEET = [
     fleet.Region,
     fleet.Cluster,
     fleet.Prometheus,
+    fleet.Mesh,
+    fleet.Endpoint,
     fleet.Power,
     fleet.Link,
     fleet.LinkEnd,

@@ -8,9 +8,14 @@ import pytest
 
 from blackstart.lab import kindfiles
 from blackstart.lab.fleetfile import fleet_document, write_fleet
+from blackstart.lab.meshrules import HOST
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.topology import topology
+from blackstart.plan.check import check_file
 from blackstart.plan.resolve import make_plan
+from blackstart.probes import load_probe
+from blackstart.probes.base import Scope
+from blackstart.probes.mesh import MeshSpec, host_of, mesh_of
 from blackstart.schema.content import content_dir
 
 
@@ -32,3 +37,15 @@ def test_on_the_kind_lab(drill: Path, tmp_path: Path) -> None:
     document = kindfiles.fleet_document(["us", "eu"], addresses, uids, LabPaths(tmp_path))
     write_fleet(document, tmp_path / "fleet.yaml")
     assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
+
+
+@pytest.mark.parametrize("file", sorted(content_dir("probes").glob("mesh-*.yaml")), ids=lambda file: file.stem)
+def test_probes_of_the_mesh_on_a_lab_with_one(file: Path, tmp_path: Path) -> None:
+    document = fleet_document(topology(("us", "eu")), LabPaths(tmp_path), {"us": "1", "eu": "2"}, mesh=True)
+    fleet = write_fleet(document, tmp_path / "fleet.yaml")
+    assert check_file(file, fleet) == []
+    probe, scope = load_probe(file), Scope(fleet)
+    assert isinstance(probe, MeshSpec)
+    for region in scope.regions(probe.regions):
+        assert mesh_of(scope, region)
+        assert host_of(probe, scope, region) == HOST

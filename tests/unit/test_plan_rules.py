@@ -68,6 +68,8 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS109", guard(watch="survivors", bound=">= 1"), "guards[0].bound: watches clients"),
     ("BS110", {"drill": {"victims": ["primary", "eu"]}}, "takes every region of fleet 'test' away"),
     ("BS111", method(ours("kill", region="standby")), 'takes region "standby" away'),
+    ("BS112", {"probe": {"kind": "envoy"}}, "probe \"ready\" asks the mesh of region 'us', which has no `mesh`"),
+    ("BS112", {"probe": {"kind": "envoy", "regions": ["standby"]}}, "asks the mesh of region 'eu'"),
     ("BS201", {"drill": {"objectives.0.objective": "2s"}}, "needs at least 2.1s"),
     ("BS202", {"drill": {"phases": {"hold": "8s"}}}, "needs phases.hold of at least 10s"),
     (
@@ -86,6 +88,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS302", {"probe": {"service": "frontent"}}, "service: unknown name in fleet 'test' \"frontent\""),
     ("BS302", {"probe": {"kind": "tcp", "service": None, "link": "us-eu"}}, "link: unknown name"),
     ("BS302", {"probe": {**PROMQL, "query": "a", "regions": ["primary", "x"]}}, "regions[1]: unknown name"),
+    ("BS302", {"probe": {"kind": "envoy", "of": "primry"}}, "of: unknown name in fleet 'test' \"primry\""),
     ("BS401", method({"type": "action", "name": "x"}), "method[0]: Chaos Toolkit refuses this: an activity requires"),
     ("BS401", {"experiment": {"description": None}}, "experiment requires a description"),
     ("BS401", {"experiment": {"method": 3}}, "Chaos Toolkit refuses this"),

@@ -139,7 +139,7 @@ def test_specs_that_contradict_themselves(keys: dict[str, str]) -> None:
 
 
 def test_the_kinds() -> None:
-    assert set(kinds()) >= {"http", "tcp", "promql", "kubernetes", "chaos"}
+    assert set(kinds()) >= {"http", "tcp", "promql", "kubernetes", "envoy", "istiod", "chaos"}
     for kind, model in kinds().items():
         assert model.model_fields["kind"].default == kind
 

@@ -68,10 +68,16 @@ class Endpoint(Model):
 
 
 class Mesh(Model):
-    """Istio in a region: its istiod (debug endpoints), and the administration of its ingress gateway's Envoy."""
+    """Istio in a region: its istiod (debug endpoints), and the administration of its ingress gateway's Envoy.
+
+    `cluster` is the id that istiods know the region's cluster by, `locality`
+    the topology.kubernetes.io/region of its nodes; without them, the region's name.
+    """
 
     istiod: Endpoint
     gateway: Endpoint
+    cluster: str | None = Field(default=None, min_length=1)
+    locality: str | None = Field(default=None, min_length=1)
 
 
 class Region(Model):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from blackstart.plan.content import Content, known
 from blackstart.plan.rules import Rules
+from blackstart.probes.mesh import MeshSpec
 from blackstart.schema.drill import FailbackObjective, Guard, ReadingObjective, RtoObjective
 from blackstart.schema.errors import Finding, KeyPath, unknown
 
@@ -129,6 +130,21 @@ def _victims(content: Content) -> Iterator[Finding]:
         if takes_away and isinstance(region, str) and names(region, region) not in victims:
             text = f'the experiment takes region "{region}" away, but it is not a victim here'
             yield content.document.finding(("victims",), text, f"add {region} to victims")
+
+
+@DRILL_RULES.add("BS112", "error", "The fleet has a mesh in every region whose mesh a probe of the drill asks.")
+def _meshes(content: Content) -> Iterator[Finding]:
+    fleet = content.fleet
+    if fleet is None:
+        return
+    asking = {name: probe.spec for name, probe in content.probes.items() if isinstance(probe.spec, MeshSpec)}
+    for name, spec in asking.items():
+        # Roles that nobody plays are for BS302.
+        regions = [fleet.roles.get(role, role) for role in spec.regions] or list(fleet.regions)
+        for region in regions:
+            if region in fleet.regions and fleet.regions[region].mesh is None:
+                text = f'probe "{name}" asks the mesh of region {region!r}, which has no `mesh` in fleet.yaml'
+                yield content.document.finding(("probes", content.drill.probes.index(name)), text)
 
 
 @DRILL_RULES.add("BS201", "error", "An RTO objective is at least twice what the client can tell apart.")

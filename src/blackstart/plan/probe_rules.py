@@ -38,6 +38,7 @@ def _roles(probe: Probe) -> Iterator[Finding]:
         return
     for key, names in (
         ("regions", fleet.players(fleet.regions)),
+        ("of", fleet.players(fleet.regions)),
         ("service", fleet.players(fleet.services)),
         ("place", list(fleet.places)),
         ("link", list(fleet.links)),

@@ -33,13 +33,17 @@ class ProbeSpec(Model):
 
 @dataclass(frozen=True)
 class Scope:
-    """What a probe may need to know of the run: the fleet, and who is a victim and who is not."""
+    """What a probe may need to know of the run: the fleet, and who is a victim and who is not.
+
+    `memory` is what looks leave for the next one, by probe and key: counters say only how much they grew.
+    """
 
     fleet: Fleet
     victims: tuple[str, ...] = ()
     survivors: tuple[str, ...] = ()
     services: dict[str, str] = field(default_factory=dict)
     folder: Path = Path()
+    memory: dict[tuple[str, str], Any] = field(default_factory=dict, compare=False, repr=False)
 
     def regions(self, roles: list[str]) -> list[str]:
         """The regions that play `roles`; all regions of the fleet when none is named. Raises NoData."""
