@@ -95,6 +95,13 @@ def test_what_is_said_wins_and_what_is_not_known_is_assumed(tmp_path: Path) -> N
     assert "assuming 3 regions with equally many replicas" in spread(unknown, HOST).assumed
 
 
+def test_nodes_of_some_clusters_do_not_tell_all_regions(tmp_path: Path) -> None:
+    nodes = {name: meshkit.NODE % ("n", name) for name in ("us", "eu")}
+    assert meshkit.read(tmp_path, **nodes).mesh.regions == ["eu", "us"]
+    assert meshkit.read(tmp_path, us=nodes["us"], eu=meshkit.RULE % 100).mesh.regions == []
+    assert meshkit.read(tmp_path, Said(regions=("a",)), **nodes).mesh.regions == ["a"]
+
+
 def test_an_autoscaled_deployment_has_no_known_number(tmp_path: Path) -> None:
     assert spread(meshkit.read(tmp_path, **deployments(us=3, eu="null")).mesh, HOST).assumed
 

@@ -116,6 +116,10 @@ class MeshConfig:
 
     @property
     def regions(self) -> list[str]:
-        """The regions' names: as said, else as Nodes are labelled, else those that replicas are said of."""
+        """The regions' names: as said, else as Nodes are labelled, else those that replicas are said of.
+
+        Nodes of one region, or of some of the clusters, do not tell which others there are.
+        """
         labelled = sorted({region for cluster in self.clusters for region in cluster.regions})
-        return list(self.said.regions) or labelled or sorted(self.said.replicas)
+        whole = len(labelled) > 1 and all(cluster.regions for cluster in self.clusters)
+        return list(self.said.regions) or (labelled if whole else sorted(self.said.replicas))
