@@ -37,7 +37,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "def fails(): raise RuntimeError('no such thing')\n"
         "def leaves(): sys.exit(3)\n"
         "def crashes(): os._exit(7)\n"
-        "def floods(): return 'x' * (2 << 20)\n"
+        "def floods(): return 'x' * (64 << 20)\n"
         "def hangs(file):\n"
         "    child = subprocess.Popen(['sleep', '60'])\n"
         "    open(file, 'w').write(str(child.pid))\n"

@@ -23,6 +23,9 @@ from blackstart.probes.base import Look, NoData, ProbeSpec, Scope, Value
 from blackstart.probes.field import FieldPath, field, number
 from blackstart.schema.base import Seconds
 
+_LAST_WORDS = 2.0
+"""Seconds for what a killed process had written, unless somebody who got away keeps its pipe open."""
+
 _MAX_OUTPUT = 1 << 20
 _NEEDS_CLUSTER = ("chaosk8s", "chaosistio")
 
@@ -98,7 +101,7 @@ async def _run(request: bytes, environment: dict[str, str]) -> dict[str, Any]:
         # Also when the child has ended: what it started may not have.
         with suppress(ProcessLookupError):
             os.killpg(child.pid, signal.SIGKILL)
-        await child.wait()
+        await _end(child)
     try:
         outcome = json.loads(out)
     except ValueError:
@@ -119,3 +122,16 @@ async def _talk(child: asyncio.subprocess.Process, request: bytes) -> bytes:
         if len(out) > _MAX_OUTPUT:
             raise NoData(Reason.MALFORMED, f"the output is longer than {_MAX_OUTPUT} bytes")
     return out
+
+
+async def _end(child: asyncio.subprocess.Process) -> None:
+    """Wait for a process that was killed.
+
+    asyncio takes it for ended only once its pipe is, and never gets to the
+    end of a pipe of which it has read more than anybody wanted.
+    """
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS):
+            while child.stdout and await child.stdout.read(1 << 16):
+                pass
+            await child.wait()
