@@ -73,6 +73,23 @@ def test_it_starts_lives_and_ends_without_a_trace(place: Place) -> None:
     assert protected.said == []
 
 
+def test_an_api_server_that_is_busy_for_a_moment_is_asked_again(place: Place) -> None:
+    refused: list[str] = []
+
+    def busy(method: str, path: str) -> tuple[int, str] | None:
+        # The Lease is made, and its first looks go wrong.
+        if method == "GET" and "/leases/" in path and len(refused) < 3:
+            refused.append(path)
+            return 503, "busy"
+        return None
+
+    guarded = Guarded(wards(EXPERIMENT, place.fleet)[0], place.fleet, RUN, 3.0)
+    place.here.api.fail = busy
+    assert "alive after" in guarded.start(20.0)
+    assert len(refused) == 3
+    assert guarded.end() == []
+
+
 def test_everything_ends_with_the_lease_and_may_do_only_what_it_must(place: Place) -> None:
     protected = place.protected()
     protected.start()

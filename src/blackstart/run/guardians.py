@@ -10,7 +10,7 @@ from blackstart.evidence.failpoints import failpoint
 from blackstart.fleet import lease as leases
 from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube, KubeError
-from blackstart.fleet.lease import RUN_LABEL
+from blackstart.fleet.lease import RUN_LABEL, Lost
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object, Ref, ref_of
 from blackstart.plan.guardians import LABELS, RBAC, cluster_role, manifests
@@ -72,15 +72,22 @@ class Guarded:
         for manifest in manifests(self.ward, owner, self._run, self._cluster.uid, self._image):
             self._create(manifest)
         began = renewed = time.monotonic()
+        beat, trouble = None, ""
         while (now := time.monotonic()) < began + deadline:
-            beat = self.beat()
-            if beat and beat.state == "watching":
-                return f"guardian of {self.ward} alive after {now - began:.1f} s"
-            if now - renewed > self._ttl / 5:
-                self.renew()
-                renewed = now
+            try:
+                beat, trouble = self.beat(), ""
+                if beat and beat.state == "watching":
+                    return f"guardian of {self.ward} alive after {now - began:.1f} s"
+                if now - renewed > self._ttl / 5:
+                    self.renew()
+                    renewed = now
+            except Lost:
+                raise
+            except KubeError as error:
+                # An API server that is busy may answer the next time.
+                trouble = str(error)
             time.sleep(_LOOK)
-        raise GuardianError(f"guardian of {self.ward}: not alive after {deadline:g} s: {self._why(beat)}")
+        raise GuardianError(f"guardian of {self.ward}: not alive after {deadline:g} s: {trouble or self._why(beat)}")
 
     def beat(self) -> Beat | None:
         """The guardian's last sign of life, None before the first. Raises Lost, KubeError."""
