@@ -17,7 +17,18 @@ from blackstart.faults.base import fault_of
 from blackstart.faults.inject import inject, restore_all, still_there
 from blackstart.schema.errors import BlackstartError
 
-__all__ = ["delete_pods", "isolate", "kill", "scale", "sever", "undo"]
+__all__ = [
+    "blackhole_endpoints",
+    "block_remote_api",
+    "delete_pods",
+    "gateway_kill",
+    "isolate",
+    "istiod_kill",
+    "kill",
+    "scale",
+    "sever",
+    "undo",
+]
 
 
 def scale(
@@ -53,6 +64,40 @@ def sever(
 def kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
     """Take a whole region away as a real loss would, with the power commands of fleet.yaml."""
     return _inject("kill", configuration, region=region)
+
+
+def gateway_kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the ingress gateway of a region's mesh, with its power commands in fleet.yaml."""
+    return _inject("gateway-kill", configuration, region=region)
+
+
+def istiod_kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the istiod of a region's mesh, with its power commands in fleet.yaml."""
+    return _inject("istiod-kill", configuration, region=region)
+
+
+def blackhole_endpoints(
+    service: str,
+    region: str,
+    expires: float | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's gateway no longer reach the region's pods, while these stay Ready. Heals as `isolate` does."""
+    args = {"service": service, "region": region, "expires": expires, "lease": lease()}
+    return _inject("blackhole-endpoints", configuration, **args)
+
+
+def block_remote_api(
+    region: str,
+    remote: str,
+    expires: float | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Cut the istiod of a region off from the API server of region `remote`. Heals as `isolate` does."""
+    args = {"region": region, "remote": remote, "expires": expires, "lease": lease()}
+    return _inject("block-remote-api", configuration, **args)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from blackstart.faults.base import FaultError
 from blackstart.faults.wait import NotYet
 from blackstart.fleet.model import ControlPath, Entry, Fleet
-from blackstart.fleet.places import open_socket
+from blackstart.fleet.places import open_socket, place_of
+from blackstart.probes.web import anyone
 
 _LOOK = 1.0
 _ENOUGH = 64
@@ -45,11 +46,12 @@ def answers(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> bool:
     host, _, port = path.address.rpartition(":")
     request = f"GET {path.get} HTTP/1.1\r\nHost: {path.address}\r\nConnection: close\r\n\r\n"
     try:
-        with open_socket(fleet.places[path.place]) as sock:
-            sock.settimeout(timeout)
-            sock.connect((host, int(port)))
-            sock.sendall(request.encode())
-            words = sock.recv(_ENOUGH).split()
+        with open_socket(place_of(fleet, path)) as plain:
+            plain.settimeout(timeout)
+            plain.connect((host, int(port)))
+            with anyone().wrap_socket(plain) if path.tls else plain as sock:
+                sock.sendall(request.encode())
+                words = sock.recv(_ENOUGH).split()
     except OSError:
         return False
     return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() and int(words[1]) < 500

@@ -38,6 +38,7 @@ PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
     ],
     "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
     "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
+    "blackhole_endpoints": [("get", "deployments", "apps"), ("list", "pods", "")],
 }
 """Activity -> what it must be allowed to do: verb, resource, API group. All read the namespace kube-system, too."""
 
