@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from contentkit import mesh_fleet, needs_mesh
 
 from blackstart.cli.schema import SCHEMAS, schema_text
 from blackstart.fleet.load import load_fleet
@@ -24,9 +26,17 @@ FILES = [file for name in FOLDERS for file in sorted(content_dir(name).glob("*.y
 DRILLS = sorted(content_dir("drills").glob("*.yaml"))
 
 
+MESH = [file for file in FILES if file.parent.name != "probes" and needs_mesh(file)]
+
+
+def _fleet_for(file: Path, folder: Path) -> Path:
+    """The example, or a lab's with a mesh."""
+    return mesh_fleet(folder) if needs_mesh(file) else TEMPLATE
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
-def test_lint_has_nothing_to_say(file: Path) -> None:
-    assert [str(finding) for finding in check_file(file, load_fleet(TEMPLATE))] == []
+def test_lint_has_nothing_to_say(file: Path, tmp_path: Path) -> None:
+    assert [str(finding) for finding in check_file(file, load_fleet(_fleet_for(file, tmp_path)))] == []
 
 
 @pytest.mark.parametrize("file", [*FILES, TEMPLATE], ids=lambda file: f"{file.parent.name}/{file.stem}")
@@ -36,11 +46,17 @@ def test_editors_accept_it(file: Path) -> None:
 
 
 @pytest.mark.parametrize("file", DRILLS, ids=lambda file: file.stem)
-def test_a_drill_is_a_plan_on_the_example_fleet(file: Path) -> None:
-    plan = make_plan(file, TEMPLATE)
+def test_a_drill_is_a_plan_on_the_example_fleet(file: Path, tmp_path: Path) -> None:
+    plan = make_plan(file, _fleet_for(file, tmp_path))
     assert plan.survivors
     lengths = plan.drill.phases
     assert lengths.baseline + lengths.hold + lengths.settle <= 40, "a demo must not take longer"
+
+
+@pytest.mark.parametrize("file", MESH, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_without_a_mesh_it_is_refused_with_the_way_out(file: Path) -> None:
+    said = "\n".join(str(f) for f in check_file(file, load_fleet(TEMPLATE)) if f.severity == "error")
+    assert re.search(r'"mesh"|has no `mesh`; the lab has one with `blackstart lab up --mesh`', said), said
 
 
 @pytest.mark.parametrize("name", ["region-loss", "region-isolation", "service-failover", "link-loss"])

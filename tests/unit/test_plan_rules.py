@@ -48,7 +48,7 @@ FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path"
 ACCEPTED = {**FOREIGN, "undo": "none", "reason": "it changes nothing"}
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
-    ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: demo'),
+    ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
     (
         "BS103",
@@ -100,6 +100,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS407", method(FOREIGN), "method[0]: nobody knows how to put this back; write `undo: none` and a `reason`"),
     ("BS407", method({**FOREIGN, "undo": "none"}), "says `undo: none` without a `reason`"),
     ("BS407", method(foreign("pod", "exec_in_pods", cmd="true")), "nobody knows how to put this back"),
+    ("BS408", method(ours("gateway_kill", region="primary")), "region 'us' has no `mesh`; the lab has one with"),
 ]
 
 
