@@ -69,6 +69,7 @@ def test_chaos_discovers_the_activities(tmp_path: Path) -> None:
     helped = {activity["name"] for activity in found["activities"] if activity["doc"]}
     assert {"scale", "delete_pods", "isolate", "sever", "kill", "undo"} <= helped
     assert {"blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill"} <= helped
+    assert {"mesh_abort", "mesh_delay", "drain_subset"} <= helped
 
 
 def nothing_left(fleet: Fleet) -> None:

@@ -68,6 +68,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS109", guard(watch="survivors", bound=">= 1"), "guards[0].bound: watches clients"),
     ("BS110", {"drill": {"victims": ["primary", "eu"]}}, "takes every region of fleet 'test' away"),
     ("BS111", method(ours("kill", region="standby")), 'takes region "standby" away'),
+    ("BS112", method(ours("mesh_abort", region="primary")), "rto would prove nothing: mesh_abort is made by"),
     ("BS201", {"drill": {"objectives.0.objective": "2s"}}, "needs at least 2.1s"),
     ("BS202", {"drill": {"phases": {"hold": "8s"}}}, "needs phases.hold of at least 10s"),
     (

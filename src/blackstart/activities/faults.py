@@ -21,10 +21,13 @@ __all__ = [
     "blackhole_endpoints",
     "block_remote_api",
     "delete_pods",
+    "drain_subset",
     "gateway_kill",
     "isolate",
     "istiod_kill",
     "kill",
+    "mesh_abort",
+    "mesh_delay",
     "scale",
     "sever",
     "undo",
@@ -98,6 +101,47 @@ def block_remote_api(
     """Cut the istiod of a region off from the API server of region `remote`. Heals as `isolate` does."""
     args = {"region": region, "remote": remote, "expires": expires, "lease": lease()}
     return _inject("block-remote-api", configuration, **args)
+
+
+def mesh_abort(
+    service: str,
+    region: str,
+    percentage: float = 100,
+    status: int = 503,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService answer a share of requests with an error. It is no proof of failover."""
+    args = {"percentage": percentage, "status": status, "virtual_service": virtual_service}
+    return _inject("mesh-abort", configuration, service=service, region=region, **args)
+
+
+def mesh_delay(
+    service: str,
+    region: str,
+    delay: float,
+    percentage: float = 100,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService hold a share of requests up by `delay` seconds. It is no proof of failover."""
+    args = {"percentage": percentage, "delay": delay, "virtual_service": virtual_service}
+    return _inject("mesh-delay", configuration, service=service, region=region, **args)
+
+
+def drain_subset(
+    service: str,
+    region: str,
+    subset: str,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService send nothing to one subset; the others take its share."""
+    args = {"subset": subset, "virtual_service": virtual_service}
+    return _inject("drain-subset", configuration, service=service, region=region, **args)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

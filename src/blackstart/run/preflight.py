@@ -29,6 +29,8 @@ RUN_LABEL = "blackstart.dev/run"
 
 _ENTRY_DEADLINE = 3.0
 
+_ROUTES = [(verb, "virtualservices", "networking.istio.io") for verb in ("get", "patch")]
+
 PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
     "scale": [
         ("get", "deployments", "apps"),
@@ -37,6 +39,7 @@ PERMISSIONS: dict[str, list[tuple[str, str, str]]] = {
         ("list", "horizontalpodautoscalers", "autoscaling"),
     ],
     "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
+    **dict.fromkeys(("mesh_abort", "mesh_delay", "drain_subset"), _ROUTES),
     "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
     "blackhole_endpoints": [("get", "deployments", "apps"), ("list", "pods", "")],
 }
