@@ -26,8 +26,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.lab)
-    # Tests of the lab's own life end the session's lab: they come last.
-    items.sort(key=lambda item: "lifecycle" in item.path.name)
+    # Tests of the lab's own life, and of one with a mesh, end the session's lab: they come last.
+    items.sort(key=lambda item: ("lifecycle" in item.path.name, item.path.name == "test_mesh.py"))
 
 
 class SessionLab:
@@ -46,6 +46,12 @@ class SessionLab:
         elif PATHS.fleet.exists():
             pytest.skip(f"a lab that these tests did not start runs in {PATHS.root}")
 
+    def mesh(self) -> Fleet:
+        """Another lab in the place of the one without a mesh. Skips when that one is not ours."""
+        self.down()
+        self._ours = True
+        return native.up(REGIONS, PATHS, print, mesh=True)
+
 
 @pytest.fixture(scope="session")
 def session_lab() -> Iterator[SessionLab]:
@@ -59,6 +65,13 @@ def session_lab() -> Iterator[SessionLab]:
 def lab(session_lab: SessionLab) -> Fleet:
     """The fleet of a lab that runs, two regions, everything Ready."""
     return session_lab.up()
+
+
+@pytest.fixture(scope="module")
+def mesh(session_lab: SessionLab) -> Iterator[Fleet]:
+    """The fleet of a lab with a mesh, which runs in the place of the other one for as long as a module."""
+    yield session_lab.mesh()
+    session_lab.down()
 
 
 @pytest.fixture

@@ -114,6 +114,18 @@ def content(kind: str, name: str, folder: Path, edit: Callable[[dict[str, Any]],
     return path
 
 
+def shipped(kind: str, mesh: bool = False) -> list[str]:
+    """The names of shipped drills or experiments that are about a mesh, or about none."""
+    return sorted(file.stem for file in (ROOT / kind).glob("*.yaml") if _about_mesh(file) == mesh)
+
+
+def _about_mesh(file: Path) -> bool:
+    document = yaml.safe_load(file.read_text())
+    if "experiment" in document:
+        return _about_mesh(ROOT / "experiments" / f"{document['experiment']}.yaml")
+    return "mesh" in document.get("tags", [])
+
+
 def kubectl(region: Region, *argv: str, stdin: str | None = None) -> str:
     """kubectl against one region of the lab."""
     command = [str(Path(sys.executable).parent / "kubectl"), "--kubeconfig", str(region.cluster.kubeconfig), *argv]

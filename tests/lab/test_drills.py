@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from labdrill import ROOT, run_drill, settle
+from labdrill import ROOT, run_drill, settle, shipped
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.undo import Store
@@ -18,8 +18,8 @@ from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
 from blackstart.schema.result import Verdict
 
-DRILLS = sorted(path.stem for path in (ROOT / "drills").glob("*.yaml"))
-EXPERIMENTS = sorted(path.stem for path in (ROOT / "experiments").glob("*.yaml"))
+DRILLS = shipped("drills")
+EXPERIMENTS = shipped("experiments")
 BIN = Path(sys.executable).parent
 
 
@@ -68,6 +68,8 @@ def test_chaos_discovers_the_activities(tmp_path: Path) -> None:
     found = json.loads((tmp_path / "discovery.json").read_text())
     helped = {activity["name"] for activity in found["activities"] if activity["doc"]}
     assert {"scale", "delete_pods", "isolate", "sever", "kill", "undo"} <= helped
+    assert {"blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill"} <= helped
+    assert {"mesh_abort", "mesh_delay", "drain_subset"} <= helped
 
 
 def nothing_left(fleet: Fleet) -> None:

@@ -8,6 +8,11 @@ from typing import Any
 
 import yaml
 
+from blackstart.lab.fleetfile import fleet_document, write_fleet
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.topology import topology
+from blackstart.schema.content import content_dir
+
 DRILL: dict[str, Any] = {
     "drill": "demo",
     "title": "A drill",
@@ -53,6 +58,23 @@ FLEET: dict[str, Any] = {
     },
     "roles": {"frontend": "users", "primary": "us", "standby": "eu"},
 }
+
+
+def needs_mesh(file: Path) -> bool:
+    """Whether a shipped drill or experiment is about a mesh, by the tag of its experiment."""
+    if file.parent.name == "drills":
+        file = content_dir("experiments") / f"{yaml.safe_load(file.read_text())['experiment']}.yaml"
+    if file.parent.name == "experiments":
+        return "mesh" in yaml.safe_load(file.read_text()).get("tags", [])
+    return False
+
+
+def mesh_fleet(folder: Path, regions: tuple[str, ...] = ("us", "eu")) -> Path:
+    """The fleet file of a lab with a mesh."""
+    uids = {name: f"uid-{name}" for name in regions}
+    file = folder / "mesh-fleet.yaml"
+    write_fleet(fleet_document(topology(regions), LabPaths(folder), uids, mesh=True), file)
+    return file
 
 
 def changed(data: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

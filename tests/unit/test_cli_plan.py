@@ -35,7 +35,8 @@ BY_EXPERIMENT = {
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lab's fleet, which is not there."""
     file = tmp_path / "fleet.yaml"
-    write_fleet(fleet_document(topology(("us", "eu")), LabPaths(tmp_path), {"us": "uid-us", "eu": "uid-eu"}), file)
+    uids = {"us": "uid-us", "eu": "uid-eu"}
+    write_fleet(fleet_document(topology(("us", "eu")), LabPaths(tmp_path), uids, mesh=True), file)
     monkeypatch.setenv("BLACKSTART_FLEET", str(file))
     return file
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from contentkit import mesh_fleet, needs_mesh
 
 from blackstart.lab import kindfiles
 from blackstart.lab.fleetfile import fleet_document, write_fleet
@@ -18,8 +19,11 @@ from blackstart.probes.base import Scope
 from blackstart.probes.mesh import MeshSpec, host_of, mesh_of
 from blackstart.schema.content import content_dir
 
+DRILLS = [file for file in sorted(content_dir("drills").glob("*.yaml")) if not needs_mesh(file)]
+MESH_DRILLS = [file for file in sorted(content_dir("drills").glob("*.yaml")) if needs_mesh(file)]
 
-@pytest.mark.parametrize("drill", sorted(content_dir("drills").glob("*.yaml")), ids=lambda file: file.stem)
+
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)
 @pytest.mark.parametrize("regions", [("us", "eu"), ("us", "eu", "as")], ids="-".join)
 def test_on_the_native_lab(regions: tuple[str, ...], drill: Path, tmp_path: Path) -> None:
     uids = {name: f"uid-{name}" for name in regions}
@@ -30,7 +34,13 @@ def test_on_the_native_lab(regions: tuple[str, ...], drill: Path, tmp_path: Path
     assert set(plan.victims) | set(plan.survivors) == set(regions)
 
 
-@pytest.mark.parametrize("drill", sorted(content_dir("drills").glob("*.yaml")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("drill", [*DRILLS, *MESH_DRILLS], ids=lambda file: file.stem)
+@pytest.mark.parametrize("regions", [("us", "eu"), ("us", "eu", "as")], ids="-".join)
+def test_on_the_lab_with_a_mesh(regions: tuple[str, ...], drill: Path, tmp_path: Path) -> None:
+    assert make_plan(drill, mesh_fleet(tmp_path, regions)).notes == ()
+
+
+@pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)
 def test_on_the_kind_lab(drill: Path, tmp_path: Path) -> None:
     addresses = {name: f"172.18.0.{n}" for n, name in enumerate(("us", "eu", "edge", "observer"), start=2)}
     uids = {"us": "uid-us", "eu": "uid-eu"}

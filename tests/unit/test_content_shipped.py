@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 
 import jsonschema
 import pytest
 import yaml
+from contentkit import needs_mesh
 
 from blackstart.cli.schema import SCHEMAS, schema_text
 from blackstart.fleet.load import load_fleet
@@ -22,6 +24,9 @@ TEMPLATE = ROOT / "src/blackstart/cli/template/fleet.yaml"
 FOLDERS = ("drills", "experiments", "probes")
 FILES = [file for name in FOLDERS for file in sorted(content_dir(name).glob("*.yaml"))]
 DRILLS = sorted(content_dir("drills").glob("*.yaml"))
+
+
+MESH = [file for file in FILES if file.parent.name != "probes" and needs_mesh(file)]
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.stem}")
@@ -41,6 +46,18 @@ def test_a_drill_is_a_plan_on_the_example_fleet(file: Path) -> None:
     assert plan.survivors
     lengths = plan.drill.phases
     assert lengths.baseline + lengths.hold + lengths.settle <= 40, "a demo must not take longer"
+
+
+@pytest.mark.parametrize("file", MESH, ids=lambda file: f"{file.parent.name}/{file.stem}")
+def test_without_a_mesh_it_is_refused_with_the_way_out(file: Path, tmp_path: Path) -> None:
+    fleet = yaml.safe_load(TEMPLATE.read_text())
+    del fleet["roles"]["mesh"]
+    for region in fleet["regions"].values():
+        del region["mesh"]
+    (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(fleet))
+    findings = check_file(file, load_fleet(tmp_path / "fleet.yaml"))
+    said = "\n".join(str(f) for f in findings if f.severity == "error")
+    assert re.search(r'"mesh"|has no `mesh`; the lab has one with `blackstart lab up --mesh`', said), said
 
 
 @pytest.mark.parametrize("name", ["region-loss", "region-isolation", "service-failover", "link-loss"])

@@ -2,7 +2,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from faultkit import APP, RUN, Bench, bench, switch
+from faultkit import APP, RUN, Bench, bench
+from meshfaultkit import switched
 
 from blackstart.evidence.records import FaultState
 from blackstart.faults.base import FaultError
@@ -17,18 +18,7 @@ ARGS = {"region": "primary"}
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
     with bench(tmp_path) as found:
-        kill, restore_power = power.kill, power.restore
-
-        def off(switched: Power) -> None:
-            kill(switched)
-            switch(found.service, False)
-
-        def on(switched: Power) -> None:
-            restore_power(switched)
-            switch(found.service, True)
-
-        monkeypatch.setattr(power, "kill", off)
-        monkeypatch.setattr(power, "restore", on)
+        switched(found, monkeypatch)
         yield found
 
 

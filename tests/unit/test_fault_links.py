@@ -1,11 +1,10 @@
-import json
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from faultkit import RUN, Bench, bench, switch
+from faultkit import RUN, Bench, bench
+from meshfaultkit import Tables
 
 from blackstart.evidence.records import FaultState
 from blackstart.faults import inject as injecting
@@ -13,26 +12,8 @@ from blackstart.faults import isolate, sever
 from blackstart.faults.base import Fault, FaultError
 from blackstart.faults.inject import Ineffective, inject, restore, still_there
 from blackstart.fleet import nft
-from blackstart.fleet.model import Place
 
 CUTS = [(sever.FAULT, {"link": ["primary", "there"]}), (isolate.FAULT, {"region": "primary"})]
-
-
-class Tables:
-    """nft in memory; the service is reachable while no table drops."""
-
-    def __init__(self, here: Bench) -> None:
-        self.here, self.names, self.expired, self.bites = here, set[str](), False, True
-
-    def __call__(self, place: Place, *arguments: str, script: str = "") -> str:
-        if "list" in arguments:
-            elements = {} if self.expired else {"elem": ["x"]}
-            found: list[Any] = [{"table": {"name": name}} for name in sorted(self.names)]
-            return json.dumps({"nftables": [*found, {"set": {"name": "cut_interfaces", **elements}}]})
-        name = re.findall(r"table inet (\w+)", script)[0]
-        self.names = self.names | {name} if "add element" in script else self.names - {name}
-        switch(self.here.service, not (self.names and self.bites))
-        return ""
 
 
 @pytest.fixture

@@ -43,6 +43,18 @@ def test_a_fleet_with_a_mesh_has_a_way_in_past_the_edge(tmp_path: Path) -> None:
     found = fleet.regions["us"].mesh
     assert found is not None
     assert found.gateway.place == found.istiod.place == "us"
+    assert found.gateway.uid == mesh.GATEWAY_UID
+    assert fleet.regions["us"].pods == [LAB.region("us").pods]
+    assert found.remotes == {"eu": f"{LAB.wires['us-eu'].end_of('eu').address}:6443"}
+    assert found.istiod.power is not None
+    assert found.istiod.power.kill[3:] == ["lab", "kill", "us", "--part", "istiod", "--state", str(tmp_path)]
+
+
+def test_a_remote_that_is_no_region_is_refused(tmp_path: Path) -> None:
+    document = fleet_document(LAB, LabPaths(tmp_path), UIDS, mesh=True)
+    document["regions"]["us"]["mesh"]["remotes"] = {"asia": "10.0.0.1:6443"}
+    with pytest.raises(ValueError, match="asia"):
+        Fleet.model_validate(document)
 
 
 def test_a_fleet_without_a_mesh_has_none_of_it(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from blackstart.fleet import nft
+from blackstart.fleet import drops, nft
+from blackstart.fleet.drops import Drop, from_server, of_ends, to_networks
 from blackstart.fleet.model import Fleet, LinkEnd, Place
 
 WAN = LinkEnd(place="us", interface="to-eu")
@@ -14,11 +15,11 @@ BY_SOURCE = LinkEnd(place="us", sources=["10.0.0.1", "10.1.0.0/16"])
 
 
 def test_a_name_that_nft_takes() -> None:
-    assert nft.table_name("run.1-a/sever-1") == "bs_fault_run_1_a_sever_1"
+    assert drops.table_name("run.1-a/sever-1") == "bs_fault_run_1_a_sever_1"
 
 
 def test_both_interfaces_of_a_place_go_into_one_table() -> None:
-    assert nft.cut_script("bs_fault_x", [WAN, EDGE], 10) == (
+    assert drops.cut_script("bs_fault_x", of_ends([WAN, EDGE]), 10) == (
         "table inet bs_fault_x {\n}\n"
         "delete table inet bs_fault_x\n"
         "table inet bs_fault_x {\n"
@@ -33,7 +34,7 @@ def test_both_interfaces_of_a_place_go_into_one_table() -> None:
 
 
 def test_sources_are_addresses_or_networks() -> None:
-    script = nft.cut_script("bs_fault_x", [BY_SOURCE], 1)
+    script = drops.cut_script("bs_fault_x", of_ends([BY_SOURCE]), 1)
     assert "flags interval,timeout" in script
     assert "ip saddr @cut_sources counter drop" in script
     assert "{ 10.0.0.1 timeout 1000ms, 10.1.0.0/16 timeout 1000ms }" in script
@@ -41,7 +42,7 @@ def test_sources_are_addresses_or_networks() -> None:
 
 def test_renewing_deletes_first() -> None:
     """An add before the delete would revive a cut that has healed."""
-    lines = nft.renew_script("bs_fault_x", [WAN], 10).splitlines()
+    lines = drops.renew_script("bs_fault_x", of_ends([WAN]), 10).splitlines()
     assert lines == [
         'delete element inet bs_fault_x cut_interfaces { "to-eu" }',
         'add element inet bs_fault_x cut_interfaces { "to-eu" timeout 10000ms }',
@@ -49,18 +50,34 @@ def test_renewing_deletes_first() -> None:
 
 
 def test_healing_does_not_mind_that_nothing_is_there() -> None:
-    assert nft.heal_script("bs_fault_x") == "table inet bs_fault_x {\n}\ndelete table inet bs_fault_x\n"
+    assert drops.heal_script("bs_fault_x") == "table inet bs_fault_x {\n}\ndelete table inet bs_fault_x\n"
 
 
-@pytest.mark.parametrize("ends", [[WAN], [BY_SOURCE], [WAN, EDGE, BY_SOURCE]])
-def test_nft_itself_takes_the_scripts(ends: list[LinkEnd]) -> None:
+def test_what_one_user_sends_is_dropped_on_its_way_out() -> None:
+    script = drops.cut_script("bs_fault_x", [to_networks(["198.19.1.0/24"], 1337)], 1)
+    assert "type filter hook output priority -400" in script
+    assert "meta skuid 1337 ip daddr @cut_networks counter drop" in script
+    assert "{ 198.19.1.0/24 timeout 1000ms }" in script
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        of_ends([WAN]),
+        of_ends([BY_SOURCE]),
+        of_ends([WAN, EDGE, BY_SOURCE]),
+        [to_networks(["198.19.1.0/24"], 1337)],
+        [from_server("198.18.16.2:6443")],
+    ],
+)
+def test_nft_itself_takes_the_scripts(found: list[Drop]) -> None:
     """In a namespace of its own that ends with the process; skipped where users may not make one."""
     scripts = [
-        nft.cut_script("bs_fault_x", ends, 60),
-        nft.cut_script("bs_fault_x", ends, 60),
-        nft.renew_script("bs_fault_x", ends, 60),
-        nft.heal_script("bs_fault_x"),
-        nft.heal_script("bs_fault_x"),
+        drops.cut_script("bs_fault_x", found, 60),
+        drops.cut_script("bs_fault_x", found, 60),
+        drops.renew_script("bs_fault_x", found, 60),
+        drops.heal_script("bs_fault_x"),
+        drops.heal_script("bs_fault_x"),
     ]
     shell = "PATH=$PATH:/usr/sbin\n" + "".join(f"nft -f - <<'END'\n{script}END\n" for script in scripts)
     argv = ["unshare", "--user", "--map-root-user", "--net", "sh", "-ec", shell]
@@ -96,7 +113,7 @@ def _answer(monkeypatch: pytest.MonkeyPatch, code: int, stdout: str = "", stderr
 def test_it_runs_inside_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = _answer(monkeypatch, 0)
     fleet: Fleet = _fleet(tmp_path)
-    nft.cut(fleet, [_link(WAN), _link(EDGE)], "f", 1)
+    nft.cut(fleet, nft.of_links([_link(WAN), _link(EDGE)]), "f", 1)
     assert calls == [["nsenter", f"--net={tmp_path}", "nft", "-f", "-"]]
 
 
@@ -104,18 +121,18 @@ def test_it_runs_inside_the_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
 def test_a_late_runner_learns_that_the_cut_has_expired(monkeypatch: pytest.MonkeyPatch, words: str) -> None:
     _answer(monkeypatch, 1, stderr=f"-:1:1-9: Error: {words}")
     with pytest.raises(nft.Expired, match="expired at us"):
-        nft.renew(_fleet(None), [_link(WAN)], "f", 1)
+        nft.renew(_fleet(None), nft.of_links([_link(WAN)]), "f", 1)
 
 
 def test_what_nft_said_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     _answer(monkeypatch, 1, stderr="Operation not permitted")
     with pytest.raises(nft.NftError, match="exit 1: Operation not permitted"):
-        nft.heal(_fleet(None), [_link(WAN)], "f")
+        nft.heal(_fleet(None), ["us"], "f")
 
 
 def test_a_namespace_that_is_gone_took_its_drops_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     calls = _answer(monkeypatch, 1)
-    nft.heal(_fleet(tmp_path / "gone"), [_link(WAN)], "f")
+    nft.heal(_fleet(tmp_path / "gone"), ["us"], "f")
     assert calls == []
 
 

@@ -48,7 +48,7 @@ FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path"
 ACCEPTED = {**FOREIGN, "undo": "none", "reason": "it changes nothing"}
 
 CASES: list[tuple[str, dict[str, Any], str]] = [
-    ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: demo'),
+    ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
     (
         "BS103",
@@ -70,6 +70,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS111", method(ours("kill", region="standby")), 'takes region "standby" away'),
     ("BS112", {"probe": {"kind": "envoy"}}, "probe \"ready\" asks the mesh of region 'us', which has no `mesh`"),
     ("BS112", {"probe": {"kind": "envoy", "regions": ["standby"]}}, "asks the mesh of region 'eu'"),
+    ("BS113", method(ours("mesh_abort", region="primary")), "rto would prove nothing: mesh_abort is made by"),
     ("BS201", {"drill": {"objectives.0.objective": "2s"}}, "needs at least 2.1s"),
     ("BS202", {"drill": {"phases": {"hold": "8s"}}}, "needs phases.hold of at least 10s"),
     (
@@ -103,6 +104,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS407", method(FOREIGN), "method[0]: nobody knows how to put this back; write `undo: none` and a `reason`"),
     ("BS407", method({**FOREIGN, "undo": "none"}), "says `undo: none` without a `reason`"),
     ("BS407", method(foreign("pod", "exec_in_pods", cmd="true")), "nobody knows how to put this back"),
+    ("BS408", method(ours("gateway_kill", region="primary")), "region 'us' has no `mesh`; the lab has one with"),
 ]
 
 

@@ -17,7 +17,21 @@ from blackstart.faults.base import fault_of
 from blackstart.faults.inject import inject, restore_all, still_there
 from blackstart.schema.errors import BlackstartError
 
-__all__ = ["delete_pods", "isolate", "kill", "scale", "sever", "undo"]
+__all__ = [
+    "blackhole_endpoints",
+    "block_remote_api",
+    "delete_pods",
+    "drain_subset",
+    "gateway_kill",
+    "isolate",
+    "istiod_kill",
+    "kill",
+    "mesh_abort",
+    "mesh_delay",
+    "scale",
+    "sever",
+    "undo",
+]
 
 
 def scale(
@@ -53,6 +67,81 @@ def sever(
 def kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
     """Take a whole region away as a real loss would, with the power commands of fleet.yaml."""
     return _inject("kill", configuration, region=region)
+
+
+def gateway_kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the ingress gateway of a region's mesh, with its power commands in fleet.yaml."""
+    return _inject("gateway-kill", configuration, region=region)
+
+
+def istiod_kill(region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the istiod of a region's mesh, with its power commands in fleet.yaml."""
+    return _inject("istiod-kill", configuration, region=region)
+
+
+def blackhole_endpoints(
+    service: str,
+    region: str,
+    expires: float | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's gateway no longer reach the region's pods, while these stay Ready. Heals as `isolate` does."""
+    args = {"service": service, "region": region, "expires": expires, "lease": lease()}
+    return _inject("blackhole-endpoints", configuration, **args)
+
+
+def block_remote_api(
+    region: str,
+    remote: str,
+    expires: float | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Cut the istiod of a region off from the API server of region `remote`. Heals as `isolate` does."""
+    args = {"region": region, "remote": remote, "expires": expires, "lease": lease()}
+    return _inject("block-remote-api", configuration, **args)
+
+
+def mesh_abort(
+    service: str,
+    region: str,
+    percentage: float = 100,
+    status: int = 503,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService answer a share of requests with an error. It is no proof of failover."""
+    args = {"percentage": percentage, "status": status, "virtual_service": virtual_service}
+    return _inject("mesh-abort", configuration, service=service, region=region, **args)
+
+
+def mesh_delay(
+    service: str,
+    region: str,
+    delay: float,
+    percentage: float = 100,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService hold a share of requests up by `delay` seconds. It is no proof of failover."""
+    args = {"percentage": percentage, "delay": delay, "virtual_service": virtual_service}
+    return _inject("mesh-delay", configuration, service=service, region=region, **args)
+
+
+def drain_subset(
+    service: str,
+    region: str,
+    subset: str,
+    virtual_service: str | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Let a region's VirtualService send nothing to one subset; the others take its share."""
+    args = {"subset": subset, "virtual_service": virtual_service}
+    return _inject("drain-subset", configuration, service=service, region=region, **args)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

@@ -51,6 +51,9 @@ def _deadline_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _region = click.argument("region")
+_part = click.option(
+    "--part", type=click.Choice(["istiod", "gateway"]), help="Only this part of the region's mesh (native only)."
+)
 
 
 @command.command()
@@ -134,10 +137,11 @@ def logs(region: str | None, part: str | None, lines: int, state: Path) -> None:
 
 @command.command()
 @_region
+@_part
 @_state_option
-def kill(region: str, state: Path) -> None:
+def kill(region: str, part: str | None, state: Path) -> None:
     """Take REGION away as a real loss does: silent links, then nothing alive."""
-    _provider_of(_paths(state)).kill(region, _paths(state))
+    _provider_of(_paths(state)).kill(region, _paths(state), **_only(part, state))
 
 
 @command.command()
@@ -150,19 +154,28 @@ def freeze(region: str, state: Path) -> None:
 
 @command.command()
 @_region
+@_part
 @_state_option
 @_deadline_option
-def restore(region: str, state: Path, deadline: float) -> None:
+def restore(region: str, part: str | None, state: Path, deadline: float) -> None:
     """Bring REGION back with its data; returns once its pods are Ready anew."""
-    _provider_of(_paths(state)).restore(region, _paths(state), deadline)
+    _provider_of(_paths(state)).restore(region, _paths(state), deadline, **_only(part, state))
 
 
 @command.command("state")
 @_region
+@_part
 @_state_option
-def state_(region: str, state: Path) -> None:
+def state_(region: str, part: str | None, state: Path) -> None:
     """Print `up`, `dead` or `frozen`."""
-    click.echo(_provider_of(_paths(state)).power_state(region, _paths(state)))
+    click.echo(_provider_of(_paths(state)).power_state(region, _paths(state), **_only(part, state)))
+
+
+def _only(part: str | None, state: Path) -> dict[str, str]:
+    """The argument for one part of a mesh, which only a native lab can have."""
+    if part and _paths(state).kind.exists():
+        raise click.BadParameter("only the native provider has a mesh; leave it out", param_hint="--part")
+    return {"part": part} if part else {}
 
 
 def _paths(state: Path) -> LabPaths:

@@ -65,7 +65,8 @@ KNOWN: Mapping[str, Known] = {
 }
 """Below `chaosk8s.`, by module and function."""
 
-SWEPT = (DEPLOYMENTS, STATEFULSETS, NODES, "v1/configmaps")
+VIRTUAL_SERVICES = "networking.istio.io/v1/virtualservices"
+SWEPT = (DEPLOYMENTS, STATEFULSETS, NODES, "v1/configmaps", VIRTUAL_SERVICES)
 """The kinds of objects that can carry a run's label and undo record."""
 
 

@@ -16,7 +16,7 @@ class Isolate(Sever):
     kind = "isolate"
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
-        """`region` by role; `expires` and `lease` as for `cut_target`."""
+        """`region` by role; `expires` and `lease` as for `lasting`."""
         region = roles.region(fleet, args["region"])
         links = fleet.links_of(region)
         if not links:

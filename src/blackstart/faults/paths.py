@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from blackstart.faults.base import FaultError
 from blackstart.faults.wait import NotYet
 from blackstart.fleet.model import ControlPath, Entry, Fleet
-from blackstart.fleet.places import open_socket
+from blackstart.fleet.places import open_socket, place_of
+from blackstart.probes.web import anyone
 
 _LOOK = 1.0
 _ENOUGH = 64
+
+
+@dataclass(frozen=True)
+class Answered:
+    """An HTTP status, and after how many seconds it came."""
+
+    status: int
+    took: float
 
 
 def direct(fleet: Fleet, service: str, region: str) -> ControlPath:
@@ -42,17 +53,27 @@ def of_region(fleet: Fleet, region: str) -> list[ControlPath]:
 
 def answers(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> bool:
     """Whether a fresh connection over the path gets an HTTP answer below 500 within `timeout` seconds a step."""
+    found = ask(fleet, path, timeout)
+    return found is not None and found.status < 500
+
+
+def ask(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> Answered | None:
+    """What a fresh connection over the path gets within `timeout` seconds a step; None when that is no HTTP."""
+    began = time.monotonic()
     host, _, port = path.address.rpartition(":")
     request = f"GET {path.get} HTTP/1.1\r\nHost: {path.address}\r\nConnection: close\r\n\r\n"
     try:
-        with open_socket(fleet.places[path.place]) as sock:
-            sock.settimeout(timeout)
-            sock.connect((host, int(port)))
-            sock.sendall(request.encode())
-            words = sock.recv(_ENOUGH).split()
+        with open_socket(place_of(fleet, path)) as plain:
+            plain.settimeout(timeout)
+            plain.connect((host, int(port)))
+            with anyone().wrap_socket(plain) if path.tls else plain as sock:
+                sock.sendall(request.encode())
+                words = sock.recv(_ENOUGH).split()
     except OSError:
-        return False
-    return len(words) > 1 and words[0].startswith(b"HTTP/") and words[1].isdigit() and int(words[1]) < 500
+        return None
+    if len(words) < 2 or not words[0].startswith(b"HTTP/") or not words[1].isdigit():
+        return None
+    return Answered(int(words[1]), time.monotonic() - began)
 
 
 def all_answer(fleet: Fleet, paths: list[ControlPath]) -> str:

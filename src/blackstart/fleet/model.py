@@ -20,9 +20,13 @@ from blackstart.schema.secret import Secret
 
 
 class Place(Model):
-    """Where sockets are opened: `netns` is a path such as /run/netns/bs-us; without it, this machine."""
+    """Where sockets are opened: `netns` is a path such as /run/netns/bs-us; without it, this machine.
+
+    `uid`: the user that they belong to, where a firewall tells users apart.
+    """
 
     netns: Path | None = None
+    uid: int | None = Field(default=None, ge=0)
 
 
 class Cluster(Model):
@@ -67,24 +71,43 @@ class Endpoint(Model):
     place: str
 
 
+class MeshPart(Endpoint):
+    """A part of a mesh that runs as a process: where it is asked, and how it is killed by itself."""
+
+    power: Power | None = None
+
+
+class Gateway(MeshPart):
+    """An ingress gateway's Envoy; `uid`: the user that it runs as, which tells its traffic from all others'."""
+
+    uid: int | None = Field(default=None, ge=0)
+
+
 class Mesh(Model):
     """Istio in a region: its istiod (debug endpoints), and the administration of its ingress gateway's Envoy.
 
     `cluster` is the id that istiods know the region's cluster by, `locality`
-    the topology.kubernetes.io/region of its nodes; without them, the region's name.
+    the topology.kubernetes.io/region of its nodes; without them, the region's
+    name. `remotes`: region -> address (host:port) at which this istiod asks
+    that region's API server.
     """
 
-    istiod: Endpoint
-    gateway: Endpoint
+    istiod: MeshPart
+    gateway: Gateway
+    remotes: dict[str, str] = {}
     cluster: str | None = Field(default=None, min_length=1)
     locality: str | None = Field(default=None, min_length=1)
 
 
 class Region(Model):
-    """A failure domain: one cluster, one place inside it, its own Prometheus, its mesh, its power switch."""
+    """A failure domain: one cluster, one place inside it, its own Prometheus, its mesh, its power switch.
+
+    `pods`: the networks that its pods' addresses are of.
+    """
 
     cluster: Cluster
     place: str
+    pods: list[str] = []
     prometheus: Prometheus | None = None
     mesh: Mesh | None = None
     power: Power | None = None
@@ -93,12 +116,15 @@ class Region(Model):
 class ControlPath(Model):
     """A TCP path that runs over a link: connect from `place` to `address` (host:port of an HTTP server).
 
-    `get` is what is asked on the established connection.
+    `get` is what is asked on the established connection, over TLS with `tls`
+    (whoever answers). `uid`: as which user, when not as the place's own.
     """
 
     place: str
     address: str
     get: str = "/healthz"
+    tls: bool = False
+    uid: int | None = Field(default=None, ge=0)
 
 
 class LinkEnd(Model):
@@ -206,6 +232,9 @@ class Fleet(Model):
             for key, used in (("workloads", service.workloads), ("direct", service.direct)):
                 for region in used:
                     yield "region", ("services", name, key, region), region, self.regions
+        for name, found in self.regions.items():
+            for other in found.mesh.remotes if found.mesh else ():
+                yield "region", ("regions", name, "mesh", "remotes", other), other, self.regions
         for role, player in self.roles.items():
             yield "region or service", ("roles", role), player, {**self.regions, **self.services}
 

@@ -1,26 +1,25 @@
-"""Cuts links with nftables: silent drops at both ends that expire by themselves in the kernel.
+"""Drops packets with nftables, silently, until healed or expired in the kernel.
 
-What comes in is dropped at both ends, before connection tracking: the only
-form that is silent for every protocol and for local senders too. The drop
-hangs on a set element with a timeout, so a cut heals even if nobody is left
-to heal it. Renewing deletes and adds the element in one transaction: once it
-has expired the delete fails, and a late runner cannot revive a healed cut.
+A link is cut by dropping what comes in at both ends, before connection
+tracking: the only form that is silent for every protocol and for local senders
+too.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from blackstart.fleet.drops import PREFIX, Drop, cut_script, heal_script, of_ends, renew_script, table_name
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet, Link, LinkEnd, Place
 
-PREFIX = "bs_fault_"
+Drops = Mapping[str, Sequence[Drop]]
+"""Place -> what is dropped there."""
+
 _DEADLINE = 10.0
 _GONE = ("No such file or directory", "element does not exist")
 
@@ -33,58 +32,27 @@ class Expired(NftError):  # noqa: N818 - a state of the world
     """The cut has healed by itself before it was renewed."""
 
 
-def table_name(fault_id: str) -> str:
-    """The table of a fault; nft takes letters, digits and underscores."""
-    return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", fault_id)
+def cut(fleet: Fleet, where: Drops, fault_id: str, ttl: float) -> None:
+    """Drop for at most `ttl` seconds. Raises NftError; some places may drop by then."""
+    for place, found in where.items():
+        _apply(fleet.places[place], cut_script(table_name(fault_id), found, ttl))
 
 
-def cut_script(table: str, ends: Sequence[LinkEnd], ttl: float) -> str:
-    """The transaction that cuts all `ends` of one place for `ttl` seconds, from whatever state the table was in."""
-    sets = _sets(ends)
-    # One statement a line: nft 1.0.6 refuses `} }`.
-    declared = "".join(
-        f"  set {name} {{\n    type {kind.type}\n    flags {kind.flags}\n  }}\n" for name, kind in sets.items()
-    )
-    drops = "".join(f"    {kind.match} @{name} counter drop\n" for name, kind in sets.items())
-    chain = f"  chain drop_in {{\n    type filter hook prerouting priority -400; policy accept;\n{drops}  }}\n"
-    return heal_script(table) + f"table inet {table} {{\n{declared}{chain}}}\n" + _add(table, sets, ttl)
-
-
-def renew_script(table: str, ends: Sequence[LinkEnd], ttl: float) -> str:
-    """The transaction that gives a cut another `ttl` seconds; it fails as a whole once the cut has expired."""
-    sets = _sets(ends)
-    delete = "".join(
-        f"delete element inet {table} {name} {{ {', '.join(kind.elements)} }}\n" for name, kind in sets.items()
-    )
-    return delete + _add(table, sets, ttl)
-
-
-def heal_script(table: str) -> str:
-    """The transaction that removes a fault's table, there or not."""
-    return f"table inet {table} {{\n}}\ndelete table inet {table}\n"
-
-
-def cut(fleet: Fleet, links: Iterable[Link], fault_id: str, ttl: float) -> None:
-    """Cut links at both ends for at most `ttl` seconds. Raises NftError; some ends may be cut by then."""
-    for place, ends in ends_by_place(links).items():
-        _apply(fleet.places[place], cut_script(table_name(fault_id), ends, ttl))
-
-
-def renew(fleet: Fleet, links: Iterable[Link], fault_id: str, ttl: float) -> None:
-    """Let a cut last `ttl` seconds from now. Raises Expired when it has healed already."""
-    for place, ends in ends_by_place(links).items():
+def renew(fleet: Fleet, where: Drops, fault_id: str, ttl: float) -> None:
+    """Let it last `ttl` seconds from now. Raises Expired when it has healed already."""
+    for place, found in where.items():
         try:
-            _apply(fleet.places[place], renew_script(table_name(fault_id), ends, ttl))
+            _apply(fleet.places[place], renew_script(table_name(fault_id), found, ttl))
         except NftError as error:
             if not any(words in str(error) for words in _GONE):
                 raise
             raise Expired(f"the cut {fault_id} has expired at {place}; it is not renewed") from error
 
 
-def heal(fleet: Fleet, links: Iterable[Link], fault_id: str) -> None:
-    """Take the cut away at both ends; nothing happens where there is none. Raises NftError after trying all ends."""
+def heal(fleet: Fleet, places: Iterable[str], fault_id: str) -> None:
+    """Take the drops away; nothing happens where there are none. Raises NftError after trying all places."""
     failures = []
-    for place in ends_by_place(links):
+    for place in places:
         netns = fleet.places[place].netns
         if netns is not None and not netns.exists():
             continue  # The drops are gone with the namespace.
@@ -96,13 +64,13 @@ def heal(fleet: Fleet, links: Iterable[Link], fault_id: str) -> None:
         raise NftError("; ".join(failures))
 
 
-def ends_by_place(links: Iterable[Link]) -> dict[str, list[LinkEnd]]:
-    """The ends of some links, by the place that holds them: a fault has one table in each place."""
-    found: dict[str, list[LinkEnd]] = {}
+def of_links(links: Iterable[Link]) -> dict[str, list[Drop]]:
+    """What cuts some links at both ends: a fault has one table in each place."""
+    ends: dict[str, list[LinkEnd]] = {}
     for link in links:
         for end in link.ends:
-            found.setdefault(end.place, []).append(end)
-    return found
+            ends.setdefault(end.place, []).append(end)
+    return {place: of_ends(found) for place, found in ends.items()}
 
 
 def is_cut(place: Place, fault_id: str) -> bool:
@@ -126,33 +94,6 @@ def tables(place: Place) -> list[str]:
     """The names of all tables that faults left in a place."""
     listed = [item["table"] for item in _listing(place, "tables", "inet") if "table" in item]
     return sorted(table["name"] for table in listed if table["name"].startswith(PREFIX))
-
-
-@dataclass(frozen=True)
-class _Set:
-    type: str
-    match: str
-    flags: str
-    elements: list[str]
-
-
-def _sets(ends: Sequence[LinkEnd]) -> dict[str, _Set]:
-    names = [f'"{end.interface}"' for end in ends if end.interface]
-    sources = [source for end in ends for source in end.sources]
-    flags = "interval,timeout" if any("/" in source for source in sources) else "timeout"
-    sets = {
-        "cut_interfaces": _Set("ifname", "iifname", "timeout", names),
-        "cut_sources": _Set("ipv4_addr", "ip saddr", flags, sources),
-    }
-    return {name: found for name, found in sets.items() if found.elements}
-
-
-def _add(table: str, sets: dict[str, _Set], ttl: float) -> str:
-    timeout = f"timeout {max(1, round(ttl * 1000))}ms"
-    return "".join(
-        f"add element inet {table} {name} {{ {', '.join(f'{element} {timeout}' for element in kind.elements)} }}\n"
-        for name, kind in sets.items()
-    )
 
 
 def _listing(place: Place, *what: str) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ import yaml
 from blackstart.fleet.model import Fleet
 from blackstart.lab import ports
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
+from blackstart.lab.mesh import GATEWAY_UID
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
@@ -35,7 +36,10 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
     return {
         "fleet": "lab",
         "provider": "native",
-        "regions": {r.name: _region(r, paths, uids[r.name]) | (_mesh(r) if mesh else {}) for r in lab.regions},
+        "regions": {
+            region.name: _region(region, paths, uids[region.name]) | (_mesh(lab, region, paths) if mesh else {})
+            for region in lab.regions
+        },
         "places": {**places, "operator": {}},
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
         "services": {APP: service, **({THROUGH_MESH: _through_mesh(lab, service)} if mesh else {})},
@@ -63,15 +67,27 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
             "place": "operator",
             "labels": {"region": region.name},
         },
-        "power": {command: _power(command, region.name, paths) for command in ("kill", "restore", "state")}
-        | {"deadline": "120s"},
+        "pods": [region.pods],
+        "power": _power(region.name, paths),
     }
 
 
-def _mesh(region: RegionNet) -> Node:
+def _mesh(lab: Topology, region: RegionNet, paths: LabPaths) -> Node:
     """Inside the region: nobody else may ask."""
-    at = {"istiod": ports.ISTIOD, "gateway": ports.GATEWAY_ADMIN}
-    return {"mesh": {part: {"url": f"http://127.0.0.1:{port}", "place": region.name} for part, port in at.items()}}
+
+    def part(name: str, port: int) -> Node:
+        power = _power(region.name, paths, "--part", name)
+        return {"url": f"http://127.0.0.1:{port}", "place": region.name, "power": power}
+
+    gateway = part("gateway", ports.GATEWAY_ADMIN) | {"uid": GATEWAY_UID}
+    remotes = {other.name: remote_api(lab, other.name, region.name) for other in lab.regions if other != region}
+    return {"mesh": {"istiod": part("istiod", ports.ISTIOD), "gateway": gateway, "remotes": remotes}}
+
+
+def remote_api(lab: Topology, region: str, reader: str) -> str:
+    """The address of a region's API server over the link to another: what cuts the link cuts istiod off, too."""
+    wire = next(w for w in lab.wires.values() if {end.member.name for end in w.ends} == {region, reader})
+    return f"{wire.end_of(region).address}:6443"
 
 
 def _through_mesh(lab: Topology, service: Node) -> Node:
@@ -81,8 +97,10 @@ def _through_mesh(lab: Topology, service: Node) -> Node:
     return {**service, "entry": {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s"}}
 
 
-def _power(command: str, region: str, paths: LabPaths) -> list[str]:
-    return [sys.executable, "-m", "blackstart", "lab", command, region, "--state", str(paths.root)]
+def _power(region: str, paths: LabPaths, *more: str) -> Node:
+    lab, state = [sys.executable, "-m", "blackstart", "lab"], ["--state", str(paths.root)]
+    commands = {command: [*lab, command, region, *more, *state] for command in ("kill", "restore", "state")}
+    return {**commands, "deadline": "120s"}
 
 
 def _direct(lab: Topology, region: str) -> Node:

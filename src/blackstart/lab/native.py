@@ -15,7 +15,7 @@ from blackstart.lab import cgroups, commands, doctor, machine, network, ports
 from blackstart.lab.api import Request, ask
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.edge import edge_config
-from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, write_fleet
+from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, remote_api, write_fleet
 from blackstart.lab.manifests import NODE_PORT
 from blackstart.lab.mesh import Object, remote_secret
 from blackstart.lab.parts import Parts, find_parts
@@ -90,9 +90,7 @@ class NativeLab:
                 region.mesh.wait(timeout)
 
     def _remote_secret(self, region: RegionLab, reader: RegionLab) -> Object:
-        """Its API server over the link between the two: what cuts the link cuts istiod off, too."""
-        wire = next(w for w in self.net.wires.values() if {e.member for e in w.ends} == {region.net, reader.net})
-        server = f"https://{wire.end_of(region.net.name).address}:6443"
+        server = f"https://{remote_api(self.net, region.net.name, reader.net.name)}"
         return remote_secret(region.net.name, server, region.files)
 
     def end_processes(self) -> None:
@@ -148,10 +146,13 @@ def down(paths: LabPaths, say: Say) -> None:
     say("nothing of the lab is left but its logs")
 
 
-def kill(region: str, paths: LabPaths) -> None:
-    """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
+def kill(region: str, paths: LabPaths, part: str | None = None) -> None:
+    """Take the region away as a real loss does: its links fall silent, then everything in it dies.
+
+    With `part` only that one dies: istiod or gateway. Raises LabError.
+    """
     with _held(region, paths) as held:
-        held.kill()
+        held.kill_part(part) if part else held.kill()
 
 
 def freeze(region: str, paths: LabPaths) -> None:
@@ -160,19 +161,20 @@ def freeze(region: str, paths: LabPaths) -> None:
         held.freeze()
 
 
-def restore(region: str, paths: LabPaths, deadline: float) -> None:
+def restore(region: str, paths: LabPaths, deadline: float, part: str | None = None) -> None:
     """Bring the region back with its data, from any state; returns once its pods are Ready anew.
 
-    Raises LabError after `deadline` seconds.
+    With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
         parts = find_parts(held.has_mesh)
-        held.restore(parts, deadline)
+        held.restore_part(part, parts, deadline) if part else held.restore(parts, deadline)
 
 
-def power_state(region: str, paths: LabPaths) -> State:
-    """`up`, `dead` or `frozen`."""
-    return load(paths).region(region).state()
+def power_state(region: str, paths: LabPaths, part: str | None = None) -> State:
+    """`up`, `dead` or `frozen`: the region, or one part of its mesh. Raises LabError."""
+    found = load(paths).region(region)
+    return found.part_state(part) if part else found.state()
 
 
 @contextmanager

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from blackstart.fleet.model import Place
 from blackstart.fleet.places import inside
 from blackstart.lab.cgroups import Group
+from blackstart.lab.shell import wait_for
 from blackstart.lab.topology import Member
 
 # Joins its control groups, then becomes the command: no child of the command is ever outside.
@@ -95,9 +98,18 @@ class Processes:
         """Everything started so far, dead or alive."""
         return recorded(self._folder / "pids.json")
 
-    def forget(self) -> None:
-        """Everything is dead."""
-        self._record({})
+    def forget(self, part: str | None = None) -> None:
+        """A part is dead on purpose, or everything is."""
+        self._record({name: process for name, process in self.all().items() if part is not None and name != part})
+
+    def kill(self, part: str, timeout: float = 10.0) -> None:
+        """End one part and forget it; nothing happens when it does not run. Raises LabError."""
+        process = self.all().get(part)
+        if process is not None and process.alive():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+            wait_for(f"the end of {part}", lambda: None if process.alive() else True, timeout, every=0.005)
+        self.forget(part)
 
     def log_tail(self, part: str, lines: int = 15) -> str:
         """The last lines that a part wrote."""

@@ -160,6 +160,35 @@ class RegionLab:
         whole = all(process and process.alive() for process in map(self.processes.all().get, _PARTS))
         return "up" if whole and not is_silent(self.net) else "dead"
 
+    def kill_part(self, part: str) -> None:
+        """End one part of the mesh; the region stays up without it. Raises LabError."""
+        mesh = self._mesh_when_up()
+        mesh.kill_part(part)
+        self.events.write("kill", f"{part} killed")
+
+    def restore_part(self, part: str, parts: Parts, deadline: float) -> None:
+        """Bring one part of the mesh back; returns once it serves. Raises LabError."""
+        self._mesh_when_up().restore_part(part, parts, deadline)
+        self.events.write("restore", f"{part} ready")
+
+    def part_state(self, part: str) -> State:
+        """Of one part of the mesh; in a frozen region nothing runs. Raises LabError."""
+        mesh = self._mesh()
+        if self.group.frozen():
+            return "frozen"
+        return "up" if mesh.alive(part) else "dead"
+
+    def _mesh(self) -> RegionMesh:
+        if self.mesh is None:
+            raise LabError(f"region {self.net.name} has no mesh; `blackstart lab up --mesh` makes a lab with one")
+        return self.mesh
+
+    def _mesh_when_up(self) -> RegionMesh:
+        # In a frozen region a kill would wait for the thaw, and what is started would stand still.
+        if (found := self.state()) != "up":
+            raise LabError(f"region {self.net.name} is {found}; `blackstart lab restore {self.net.name}` first")
+        return self._mesh()
+
     def _sweep(self) -> None:
         """Remove what a reboot would: the dead pods' groups and interfaces.
 

@@ -147,6 +147,25 @@ def _meshes(content: Content) -> Iterator[Finding]:
                 yield content.document.finding(("probes", content.drill.probes.index(name)), text)
 
 
+@DRILL_RULES.add(
+    "BS113",
+    "error",
+    "A drill of failover has a fault that is more than `mesh_abort` and `mesh_delay`: they never move traffic.",
+)
+def _client_side(content: Content) -> Iterator[Finding]:
+    activities = content.experiment.activities() if content.experiment else ()
+    funcs = {str(a.provider.get("func")) if a.ours else "other" for a in activities if a.injects}
+    if not funcs or funcs - {"mesh_abort", "mesh_delay"}:
+        return
+    for i, objective in enumerate(content.drill.objectives):
+        if isinstance(objective, RtoObjective | FailbackObjective):
+            text = (
+                f"{objective.kind} would prove nothing: {' and '.join(sorted(funcs))} is made by the caller's own "
+                "proxy, without retries, and no host is ever ejected for it"
+            )
+            yield content.document.finding(("objectives", i), text, "use scale, blackhole_endpoints or kill")
+
+
 @DRILL_RULES.add("BS201", "error", "An RTO objective is at least twice what the client can tell apart.")
 def _rto_resolution(content: Content) -> Iterator[Finding]:
     client = content.drill.client

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from blackstart.faults import foreign
+from blackstart.faults.base import FaultError, fault_of
 from blackstart.fleet.model import Fleet
 from blackstart.plan.content import Activity, Experiment
 from blackstart.plan.rules import Rules
@@ -16,6 +17,7 @@ from blackstart.schema.errors import Finding, unknown
 EXPERIMENT_RULES: Rules[Experiment] = Rules()
 
 _CONTEXT = "KUBERNETES_CONTEXT"
+_MESH_FAULTS = ("blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill")
 
 
 @EXPERIMENT_RULES.add("BS401", "error", "Chaos Toolkit accepts the experiment and finds each activity.")
@@ -104,10 +106,29 @@ def _foreign(experiment: Experiment) -> Iterator[Finding]:
             yield experiment.document.finding(activity.path, why, fix)
 
 
+@EXPERIMENT_RULES.add("BS408", "error", "The fleet has the mesh, and of it what each fault of a mesh needs.")
+def _mesh(experiment: Experiment) -> Iterator[Finding]:
+    fleet = experiment.fleet
+    if fleet is None:
+        return
+    for activity in experiment.activities():
+        func = str(activity.provider.get("func"))
+        if not (activity.ours and activity.injects and func in _MESH_FAULTS):
+            continue
+        if any(name not in fleet.players(members) for _, name, members in _named(activity, fleet)):
+            continue  # BS403 says so.
+        try:
+            fault_of(func.replace("_", "-")).targets(fleet, dict(activity.arguments))
+        except (FaultError, KeyError) as error:
+            path = (*activity.path, "provider", "func")
+            yield experiment.document.finding(path, f"{func} cannot be done: {error}")
+
+
 def _named(activity: Activity, fleet: Fleet) -> Iterator[tuple[str, str, list[str]]]:
     """Each role in the arguments: the argument, the role, and who can play it."""
     ends = [*fleet.regions, *fleet.places]
-    for key, members in (("region", list(fleet.regions)), ("service", list(fleet.services)), ("link", ends)):
+    regions, services = list(fleet.regions), list(fleet.services)
+    for key, members in (("region", regions), ("remote", regions), ("service", services), ("link", ends)):
         value = activity.arguments.get(key)
         for name in value if isinstance(value, list) else [value]:
             # `${...}` is filled in by Chaos Toolkit when it runs.

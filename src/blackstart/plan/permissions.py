@@ -15,6 +15,8 @@ from blackstart.plan.ward import Ward
 Right = tuple[str, str, str]
 """Verb, resource, API group."""
 
+_ROUTES: list[Right] = [(verb, "virtualservices", "networking.istio.io") for verb in ("get", "patch")]
+
 PERMISSIONS: dict[str, list[Right]] = {
     "scale": [
         ("get", "deployments", "apps"),
@@ -23,7 +25,9 @@ PERMISSIONS: dict[str, list[Right]] = {
         ("list", "horizontalpodautoscalers", "autoscaling"),
     ],
     "delete_pods": [("get", "deployments", "apps"), ("list", "pods", ""), ("delete", "pods", "")],
+    **dict.fromkeys(("mesh_abort", "mesh_delay", "drain_subset"), _ROUTES),
     "kill": [("get", "deployments", "apps"), ("list", "pods", "")],
+    "blackhole_endpoints": [("get", "deployments", "apps"), ("list", "pods", "")],
 }
 """Activity -> what it must be allowed to do. All read the namespace kube-system, too."""
 

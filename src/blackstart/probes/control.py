@@ -25,6 +25,7 @@ from typing import Any
 
 from blackstart.evidence.records import Interval
 from blackstart.fleet.model import ControlPath, Fleet, Place
+from blackstart.fleet.places import place_of
 from blackstart.probes.sockets import connect
 from blackstart.probes.threads import prefer_this_thread
 from blackstart.probes.web import Connection, open_connection, request_of
@@ -104,7 +105,7 @@ class ControlProbe:
     """
 
     def __init__(self, fleet: Fleet, paths: Sequence[ControlPath]) -> None:
-        self._watches = [_Watch(path, fleet.places[path.place]) for path in paths]
+        self._watches = [_Watch(path, place_of(fleet, path)) for path in paths]
         self._watching: Future[None] | None = None
 
     def __enter__(self) -> ControlProbe:
@@ -284,10 +285,11 @@ class _Watch:
         sock.close()
 
     async def _ask_once(self) -> None:
-        request = request_of(f"http://{self._path.address}{self._path.get}")
+        scheme = "https" if self._path.tls else "http"
+        request = request_of(f"{scheme}://{self._path.address}{self._path.get}")
         if self._connection is None:
             async with asyncio.timeout(self._patience):
-                self._connection = await open_connection(self._place, request.endpoint)
+                self._connection = await open_connection(self._place, request.endpoint, trusting=True)
         if not (await self._connection.ask(request)).keep:
             raise ValueError("the server does not keep connections open")
 

@@ -17,6 +17,7 @@ from blackstart.faults.changes import Change, changes
 from blackstart.faults.inject import Context, restore_held
 from blackstart.faults.scale import LABEL
 from blackstart.fleet import nft
+from blackstart.fleet.drops import table_name
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 from blackstart.run import claims
@@ -179,11 +180,11 @@ class Findings:
 
     def _is_loose(self, cut: Cut, outstanding: dict[str, Entry]) -> bool:
         """Whether no record and no run that goes on stands for a cut."""
-        if cut.table in {nft.table_name(undo_id) for undo_id in outstanding}:
+        if cut.table in {table_name(undo_id) for undo_id in outstanding}:
             return False
-        if any(cut.table.startswith(nft.table_name(f"{run}/")) for run in self._spared):
+        if any(cut.table.startswith(table_name(f"{run}/")) for run in self._spared):
             return False
-        return not self._only or cut.table.startswith(nft.table_name(f"{self._only}/"))
+        return not self._only or cut.table.startswith(table_name(f"{self._only}/"))
 
     # -- what is made of it
 

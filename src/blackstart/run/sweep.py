@@ -161,6 +161,8 @@ def _everywhere(kube: Kube, resource: str, namespaces: list[str]) -> list[Object
     try:
         return kube.select(resource, "", LABEL)
     except KubeError as error:
+        if error.status == 404:
+            return []  # The cluster has no such kind.
         if error.status != 403:
             raise
     if resource in (NODES, CLUSTER_ROLES):
