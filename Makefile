@@ -31,11 +31,11 @@ test-browser: setup
 	@$(NOW); $(PYTEST) tests/browser -q
 
 test-lab: setup
-	@$(BLACKSTART) lab build
+	@$(BLACKSTART) lab build --mesh
 	@$(NOW); $(PYTEST) tests/lab -m "not full" -v --durations=15
 
 test-full: setup lint test-unit test-browser ## make test, and what takes too long for it
-	@$(BLACKSTART) lab build
+	@$(BLACKSTART) lab build --mesh
 	@$(PYTEST) tests/unit -n 2 -q -m full
 	@$(PYTEST) tests/lab -v --durations=25
 
