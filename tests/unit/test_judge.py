@@ -125,6 +125,23 @@ def test_a_fault_that_no_client_noticed_is_invalid() -> None:
     assert "a path bypasses the fault" in result.sentence
 
 
+@pytest.mark.parametrize(("latency", "verdict"), [(0.2, Verdict.PASS), (0.02, Verdict.INVALID)])
+def test_a_request_that_waited_for_the_undo_is_no_path_that_bypasses_the_fault(
+    latency: float, verdict: Verdict
+) -> None:
+    """Both regions serve, and retries hide the loss of one; its answer to the last request comes after or before."""
+
+    def answer(name: str, t: float) -> Answer | None:
+        if "/direct/" in name:
+            return None
+        last = abs(t - (PHASES[Phase.UNDO] - 0.1)) < 0.001
+        away = T0 <= t < PHASES[Phase.UNDO] and not last
+        region = "eu" if away or (not last and round(t / 0.05) % 2) else "us"
+        return (latency if last else 0.004, True, region, None)
+
+    assert of(Scene(answer=answer)).verdict is verdict
+
+
 @pytest.mark.parametrize("sick", [FRESH, KEPT, DIRECT_EU])
 def test_a_sick_baseline_is_invalid(sick: str) -> None:
     result = of(Scene(sick=[sick]))

@@ -178,7 +178,9 @@ def _unnoticed(f: Findings) -> Iterator[str]:
     for service in case.services:
         tracks = case.history.entries(service)
         served = victims & {region for track in tracks for region in case.home(track)}
-        still = sum(case.good(s) and s.region in victims for track in tracks for s in track.within(last))
+        # A request that waited until the undo is answered by a region that is back, not by one that was never away.
+        asked = [s for track in tracks for s in track.within(last) if s.answered < watched.end]
+        still = sum(case.good(s) and s.region in victims for s in asked)
         if served and still and f.times[service].detected is None:
             regions = ", ".join(sorted(served))
             yield f"{service}: clients noticed nothing and {regions} answered to the end: a path bypasses the fault"
