@@ -11,7 +11,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from blackstart.cli.lab import lab as command
+from blackstart.cli import cli
 from blackstart.fleet.model import Fleet
 from blackstart.lab import mesh, ports
 from blackstart.lab.fleetfile import THROUGH_MESH, fleet_document
@@ -92,6 +92,6 @@ def test_prometheus_looks_at_the_mesh_where_there_is_one(tmp_path: Path) -> None
 
 
 def test_kind_has_no_mesh() -> None:
-    done = CliRunner().invoke(command, ["up", "--provider", "kind", "--mesh"])
+    done = CliRunner().invoke(cli, ["lab", "up", "--provider", "kind", "--mesh"])
     assert done.exit_code == 2
     assert "only the native provider" in done.output

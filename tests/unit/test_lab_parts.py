@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from blackstart.cli.lab import lab as command
+from blackstart.cli import cli
 from blackstart.lab.cgroups import Group, Hierarchy
 from blackstart.lab.processes import Processes, start_time
 from blackstart.lab.topology import topology
@@ -35,6 +35,6 @@ def test_a_part_that_was_killed_on_purpose_is_not_looked_for(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["kill", "restore", "state"])
 def test_only_parts_of_a_mesh_can_be_named(tmp_path: Path, name: str) -> None:
-    done = CliRunner().invoke(command, [name, "us", "--part", "etcd", "--state", str(tmp_path)])
+    done = CliRunner().invoke(cli, ["lab", name, "us", "--part", "etcd", "--state", str(tmp_path)])
     assert done.exit_code == 2
     assert "'istiod'" in done.output
