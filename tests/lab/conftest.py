@@ -27,7 +27,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if here in item.path.parents:
             item.add_marker(pytest.mark.lab)
     # Tests of the lab's own life, and of one with a mesh, end the session's lab: they come last.
-    items.sort(key=lambda item: ("lifecycle" in item.path.name, item.path.name == "test_mesh.py"))
+    items.sort(key=lambda item: ("lifecycle" in item.path.name, item.path.name.startswith("test_mesh")))
 
 
 class SessionLab:
@@ -67,11 +67,10 @@ def lab(session_lab: SessionLab) -> Fleet:
     return session_lab.up()
 
 
-@pytest.fixture(scope="module")
-def mesh(session_lab: SessionLab) -> Iterator[Fleet]:
-    """The fleet of a lab with a mesh, which runs in the place of the other one for as long as a module."""
-    yield session_lab.mesh()
-    session_lab.down()
+@pytest.fixture(scope="session")
+def mesh(session_lab: SessionLab) -> Fleet:
+    """The fleet of a lab with a mesh, which takes the place of the other one."""
+    return session_lab.mesh()
 
 
 @pytest.fixture

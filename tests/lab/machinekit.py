@@ -8,14 +8,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from labdrill import ROOT, kubectl
 
 from blackstart.faults.scale import LABEL
 from blackstart.fleet import nft
+from blackstart.fleet.environment import environment
 from blackstart.fleet.model import Fleet
 
 APP = ["-n", "production", "get", "deployment/user-service", "-o", "json"]
@@ -68,3 +72,44 @@ def left(lab: Fleet) -> list[str]:
     cuts = [table for place in lab.places.values() if place.netns for table in nft.tables(place)]
     slips = kubectl(lab.regions["us"], "get", "configmaps", "-A", "-l", LABEL, "-o", "name").split()
     return [*marks, *cuts, *slips]
+
+
+def experiment(folder: Path, *method: dict[str, Any]) -> Path:
+    """An experiment that breaks and then waits to be killed."""
+    wait = {
+        "type": "action",
+        "name": "wait",
+        "provider": {"type": "process", "path": "sleep", "arguments": "120", "timeout": 120},
+        "undo": "none",
+        "reason": "it only waits",
+    }
+    document = {
+        "title": "t",
+        "description": "d",
+        "configuration": {"fleet": {"type": "env", "key": "BLACKSTART_FLEET"}},
+        "method": [*method, wait],
+        "rollbacks": [],
+    }
+    path = folder / "experiment.yaml"
+    path.write_text(yaml.safe_dump(document, sort_keys=False))
+    return path
+
+
+def fault(func: str, **arguments: Any) -> dict[str, Any]:
+    provider = {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
+    return {"type": "action", "name": func, "provider": provider}
+
+
+@contextmanager
+def running(here: Machine, lab: Fleet, folder: Path, *method: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
+    """Plain `chaos run` with every fault of the method in place."""
+    chaos = str(Path(sys.executable).with_name("chaos"))
+    argv = [chaos, "--no-version-check", "run", str(experiment(folder, *method))]
+    variables = {**here.environment, **environment(lab, folder)}
+    with (folder / "chaos.log").open("wb") as log:
+        process = subprocess.Popen(argv, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
+    try:
+        here.until_confirmed(len(method), process, folder / "chaos.log")
+        yield process
+    finally:
+        kill(process)

@@ -10,17 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 from labdrill import ROOT, kubectl, settle
-from machinekit import Machine, kill, left, workload
+from machinekit import Machine, fault, kill, left, running, workload
 
 from blackstart.faults.scale import ANNOTATION, LABEL
-from blackstart.fleet.environment import environment
 from blackstart.fleet.model import Fleet
 
 pytestmark = pytest.mark.full
@@ -35,49 +31,8 @@ def here(lab: Fleet, tmp_path: Path) -> Iterator[Machine]:
     settle(lab)
 
 
-def experiment(folder: Path, *method: dict[str, Any]) -> Path:
-    """An experiment that breaks and then waits to be killed."""
-    wait = {
-        "type": "action",
-        "name": "wait",
-        "provider": {"type": "process", "path": "sleep", "arguments": "120", "timeout": 120},
-        "undo": "none",
-        "reason": "it only waits",
-    }
-    document = {
-        "title": "t",
-        "description": "d",
-        "configuration": {"fleet": {"type": "env", "key": "BLACKSTART_FLEET"}},
-        "method": [*method, wait],
-        "rollbacks": [],
-    }
-    path = folder / "experiment.yaml"
-    path.write_text(yaml.safe_dump(document, sort_keys=False))
-    return path
-
-
-def fault(func: str, **arguments: Any) -> dict[str, Any]:
-    provider = {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
-    return {"type": "action", "name": func, "provider": provider}
-
-
 SCALE = fault("scale", service="frontend", region="primary")
 SEVER = fault("sever", link=["primary", "standby"])
-
-
-@contextmanager
-def running(here: Machine, lab: Fleet, folder: Path, *method: dict[str, Any]) -> Iterator[subprocess.Popen[bytes]]:
-    """Plain `chaos run` with every fault of the method in place."""
-    chaos = str(Path(sys.executable).with_name("chaos"))
-    argv = [chaos, "--no-version-check", "run", str(experiment(folder, *method))]
-    variables = {**here.environment, **environment(lab, folder)}
-    with (folder / "chaos.log").open("wb") as log:
-        process = subprocess.Popen(argv, cwd=folder, env=variables, stdout=log, stderr=log, start_new_session=True)
-    try:
-        here.until_confirmed(len(method), process, folder / "chaos.log")
-        yield process
-    finally:
-        kill(process)
 
 
 def test_killed_and_put_back_from_the_records(lab: Fleet, here: Machine, tmp_path: Path) -> None:
