@@ -1,0 +1,149 @@
+"""What gateways and istiods say on a lab with a mesh, in health and while it lies; and lint of the mesh that runs."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from labdrill import kubectl, pid_of, settle, stopped
+from machinekit import Machine, fault, kill, running
+
+from blackstart.cli import invoke
+from blackstart.evidence.records import Reading, Reason
+from blackstart.fleet.model import Fleet
+from blackstart.fleet.places import open_socket
+from blackstart.probes import load_probe, read
+from blackstart.probes.base import Scope
+from blackstart.schema.content import content_dir
+
+_PATIENCE = 20.0
+
+
+def look(mesh: Fleet, probe: str) -> dict[str, Reading]:
+    """One look of a shipped probe: region -> what its gateway or istiod says."""
+    spec = load_probe(content_dir("probes") / f"{probe}.yaml")
+    return {reading.key: reading for reading in asyncio.run(read(spec, Scope(mesh)))}
+
+
+def values(mesh: Fleet, probe: str) -> dict[str, float | Reason | None]:
+    return {
+        key: reading.value if reading.no_data is None else reading.no_data
+        for key, reading in look(mesh, probe).items()
+    }
+
+
+def ask_the_gateway(mesh: Fleet, times: int) -> None:
+    entry = mesh.services[mesh.resolve("mesh")].entry
+    host, _, port = entry.url.split("/")[2].partition(":")
+    for _ in range(times):
+        connection = http.client.HTTPConnection(host, int(port), timeout=2.0)
+        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
+            connection.sock = open_socket(mesh.places[entry.place])
+            connection.sock.settimeout(2.0)
+            connection.sock.connect((host, int(port)))
+            connection.request("GET", "/")
+            connection.getresponse().read()
+
+
+def until(so: Callable[[], bool]) -> None:
+    end = time.monotonic() + _PATIENCE
+    while not so():
+        assert time.monotonic() < end
+        time.sleep(0.3)
+
+
+@pytest.fixture
+def here(mesh: Fleet, tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path / "state", mesh.source or Path())
+    yield machine
+    machine.run("recover", "--all")
+    settle(mesh)
+
+
+def test_in_health(mesh: Fleet) -> None:
+    settle(mesh)
+    until(lambda: values(mesh, "mesh-healthy-hosts") == {"us": 3, "eu": 3})
+    assert values(mesh, "mesh-priority") == {"us": 1}
+    until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": 3})
+    assert values(mesh, "mesh-overflow") == {"us": 0, "eu": 0}
+    until(lambda: values(mesh, "mesh-ejections") == {"us": 0, "eu": 0})
+
+
+def test_a_share_of_nothing_is_no_data(mesh: Fleet) -> None:
+    assert values(mesh, "mesh-locality-share") == {"us": Reason.EMPTY}
+
+
+def test_a_silent_loss_is_seen_by_the_gateway_alone(mesh: Fleet, here: Machine, tmp_path: Path) -> None:
+    method = fault("blackhole_endpoints", service="frontend", region="primary")
+    with running(here, mesh, tmp_path, method) as process:
+
+        def ejected() -> bool:
+            ask_the_gateway(mesh, 20)
+            return values(mesh, "mesh-ejections")["us"] == 3
+
+        until(ejected)
+        assert values(mesh, "mesh-remote-endpoints") == {"us": 3}
+        kill(process)
+
+
+def test_a_remote_cluster_that_changed_unseen_is_stale(mesh: Fleet, here: Machine, tmp_path: Path) -> None:
+    """istiod goes on saying "synced" of a cluster that it has lost."""
+    method = fault("block_remote_api", region="primary", remote="standby")
+    size = ["-n", "production", "scale", "deployment/user-service"]
+    try:
+        with running(here, mesh, tmp_path, method) as process:
+            kubectl(mesh.regions["eu"], *size, "--replicas=1")
+            settle(mesh)
+            until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": Reason.STALE})
+            kill(process)
+        assert here.run("recover")[0] == 0
+        until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": 1})
+    finally:
+        kubectl(mesh.regions["eu"], *size, "--replicas=3")
+
+
+def test_a_gateway_that_hangs_has_no_data(mesh: Fleet) -> None:
+    root = (mesh.source or Path()).parent
+    with stopped(pid_of(root, "us", "gateway")):
+        assert values(mesh, "mesh-healthy-hosts") == {"us": Reason.TIMEOUT, "eu": 3}
+
+
+def test_lint_has_nothing_to_say_of_the_rules_that_work(mesh: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 0
+    out = capsys.readouterr().out
+    assert "error" not in out
+    assert "warning" not in out
+
+
+@pytest.mark.parametrize(
+    ("policy", "rule"),
+    [
+        ('{"spec":{"trafficPolicy":{"outlierDetection":null}}}', "BSM101"),
+        ('{"spec":{"trafficPolicy":{"outlierDetection":{"maxEjectionPercent":null}}}}', "BSM201"),
+    ],
+)
+def test_lint_names_the_rules_that_failed_in_the_drill(
+    mesh: Fleet, capsys: pytest.CaptureFixture[str], policy: str, rule: str
+) -> None:
+    what = [
+        "-n",
+        "production",
+        "patch",
+        "destinationrules.networking.istio.io",
+        "user-service",
+        "--type",
+        "merge",
+        "-p",
+    ]
+    good = kubectl(mesh.regions["us"], *what[:2], "get", *what[3:5], "-o", "jsonpath={.spec}")
+    kubectl(mesh.regions["us"], *what, policy)
+    try:
+        assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 2
+    finally:
+        kubectl(mesh.regions["us"], *what, f'{{"spec":{good}}}')
+    assert rule in capsys.readouterr().out
