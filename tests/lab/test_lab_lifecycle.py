@@ -55,7 +55,7 @@ def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
         native.up(["us", "eu"], other, print)
     with pytest.raises(LabError, match=str(paths.root)):
         native.down(other, print)
-    with pytest.raises(LabError, match="regions us,eu runs"):
+    with pytest.raises(LabError, match="regions us,eu and no mesh runs"):
         native.up(["us"], paths, print)
     assert _pids(paths) == pids
 
