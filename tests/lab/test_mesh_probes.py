@@ -24,16 +24,22 @@ from blackstart.schema.content import content_dir
 _PATIENCE = 20.0
 
 
-def look(mesh: Fleet, probe: str) -> dict[str, Reading]:
+@pytest.fixture
+def scope(mesh: Fleet) -> Scope:
+    """One for all looks of a test: probes remember their last one."""
+    return Scope(mesh)
+
+
+def look(scope: Scope, probe: str) -> dict[str, Reading]:
     """One look of a shipped probe: region -> what its gateway or istiod says."""
     spec = load_probe(content_dir("probes") / f"{probe}.yaml")
-    return {reading.key: reading for reading in asyncio.run(read(spec, Scope(mesh)))}
+    return {reading.key: reading for reading in asyncio.run(read(spec, scope))}
 
 
-def values(mesh: Fleet, probe: str) -> dict[str, float | Reason | None]:
+def values(scope: Scope, probe: str) -> dict[str, float | Reason | None]:
     return {
         key: reading.value if reading.no_data is None else reading.no_data
-        for key, reading in look(mesh, probe).items()
+        for key, reading in look(scope, probe).items()
     }
 
 
@@ -65,33 +71,36 @@ def here(mesh: Fleet, tmp_path: Path) -> Iterator[Machine]:
     settle(mesh)
 
 
-def test_in_health(mesh: Fleet) -> None:
+def test_in_health(mesh: Fleet, scope: Scope) -> None:
     settle(mesh)
-    until(lambda: values(mesh, "mesh-healthy-hosts") == {"us": 3, "eu": 3})
-    assert values(mesh, "mesh-priority") == {"us": 1}
-    until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": 3})
-    assert values(mesh, "mesh-overflow") == {"us": 0, "eu": 0}
-    until(lambda: values(mesh, "mesh-ejections") == {"us": 0, "eu": 0})
+    until(lambda: values(scope, "mesh-healthy-hosts") == {"us": 3, "eu": 3})
+    assert values(scope, "mesh-priority") == {"us": 1}
+    until(lambda: values(scope, "mesh-remote-endpoints") == {"us": 3})
+    assert values(scope, "mesh-overflow") == {"us": 0, "eu": 0}
+    until(lambda: values(scope, "mesh-ejections") == {"us": 0, "eu": 0})
 
 
-def test_a_share_of_nothing_is_no_data(mesh: Fleet) -> None:
-    assert values(mesh, "mesh-locality-share") == {"us": Reason.EMPTY}
+def test_nobody_is_served_from_afar(scope: Scope) -> None:
+    # The edge's own health checks are traffic enough to tell.
+    until(lambda: values(scope, "mesh-locality-share") == {"us": 0})
 
 
-def test_a_silent_loss_is_seen_by_the_gateway_alone(mesh: Fleet, here: Machine, tmp_path: Path) -> None:
+def test_a_silent_loss_is_seen_by_the_gateway_alone(mesh: Fleet, scope: Scope, here: Machine, tmp_path: Path) -> None:
     method = fault("blackhole_endpoints", service="frontend", region="primary")
     with running(here, mesh, tmp_path, method) as process:
 
         def ejected() -> bool:
             ask_the_gateway(mesh, 20)
-            return values(mesh, "mesh-ejections")["us"] == 3
+            return values(scope, "mesh-ejections")["us"] == 3
 
         until(ejected)
-        assert values(mesh, "mesh-remote-endpoints") == {"us": 3}
+        assert values(scope, "mesh-remote-endpoints") == {"us": 3}
         kill(process)
 
 
-def test_a_remote_cluster_that_changed_unseen_is_stale(mesh: Fleet, here: Machine, tmp_path: Path) -> None:
+def test_a_remote_cluster_that_changed_unseen_is_stale(
+    mesh: Fleet, scope: Scope, here: Machine, tmp_path: Path
+) -> None:
     """istiod goes on saying "synced" of a cluster that it has lost."""
     method = fault("block_remote_api", region="primary", remote="standby")
     size = ["-n", "production", "scale", "deployment/user-service"]
@@ -99,25 +108,23 @@ def test_a_remote_cluster_that_changed_unseen_is_stale(mesh: Fleet, here: Machin
         with running(here, mesh, tmp_path, method) as process:
             kubectl(mesh.regions["eu"], *size, "--replicas=1")
             settle(mesh)
-            until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": Reason.STALE})
+            until(lambda: values(scope, "mesh-remote-endpoints") == {"us": Reason.STALE})
             kill(process)
         assert here.run("recover")[0] == 0
-        until(lambda: values(mesh, "mesh-remote-endpoints") == {"us": 1})
+        until(lambda: values(scope, "mesh-remote-endpoints") == {"us": 1})
     finally:
         kubectl(mesh.regions["eu"], *size, "--replicas=3")
 
 
-def test_a_gateway_that_hangs_has_no_data(mesh: Fleet) -> None:
+def test_a_gateway_that_hangs_has_no_data(mesh: Fleet, scope: Scope) -> None:
     root = (mesh.source or Path()).parent
     with stopped(pid_of(root, "us", "gateway")):
-        assert values(mesh, "mesh-healthy-hosts") == {"us": Reason.TIMEOUT, "eu": 3}
+        assert values(scope, "mesh-healthy-hosts") == {"us": Reason.TIMEOUT, "eu": 3}
 
 
 def test_lint_has_nothing_to_say_of_the_rules_that_work(mesh: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 0
-    out = capsys.readouterr().out
-    assert "error" not in out
-    assert "warning" not in out
+    assert ": warning: " not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
