@@ -157,16 +157,26 @@ class Workload(Model):
 
 
 class Entry(Model):
-    """Where clients come in: `url` asked from `place`; `region_key` of the JSON answer names who served."""
+    """Where clients come in: `url` asked from `place`; `region_key` of the JSON answer names who served.
+
+    For the forecast, what is behind it: `balancer`, the administration of the
+    Envoy that shares clients out among regions, or `gateway`, the region whose
+    mesh gateway it is.
+    """
 
     url: str
     place: str
     region_key: str = "region"
     timeout: Seconds = 1.0
+    balancer: Endpoint | None = None
+    gateway: str | None = None
 
 
 class Service(Model):
-    """What is rehearsed. `direct` are the regions' own entries, used by guards and control probes."""
+    """What is rehearsed. `direct` are the regions' own entries, used by guards and control probes.
+
+    `pod_capacity`: requests per second that one pod serves, by your own load test.
+    """
 
     tier: int = Field(ge=0, le=4)
     entry: Entry
@@ -174,6 +184,11 @@ class Service(Model):
     workloads: dict[str, Workload] = Field(min_length=1)
     weight: float = Field(default=1.0, gt=0)
     budget: Ratio = 0.999
+    pod_capacity: float | None = Field(default=None, gt=0)
+
+    def entries(self) -> dict[KeyPath, Entry]:
+        """Every entry, by its keys below the service."""
+        return {("entry",): self.entry, **{("direct", region): entry for region, entry in self.direct.items()}}
 
 
 def _never_in_files(path: object, info: ValidationInfo) -> object:
@@ -232,6 +247,9 @@ class Fleet(Model):
             for key, used in (("workloads", service.workloads), ("direct", service.direct)):
                 for region in used:
                     yield "region", ("services", name, key, region), region, self.regions
+            for keys, entry in service.entries().items():
+                if entry.gateway is not None:
+                    yield "region", ("services", name, *keys, "gateway"), entry.gateway, self.regions
         for name, found in self.regions.items():
             for other in found.mesh.remotes if found.mesh else ():
                 yield "region", ("regions", name, "mesh", "remotes", other), other, self.regions
@@ -254,9 +272,10 @@ class Fleet(Model):
             for i, control in enumerate(link.paths):
                 yield ("links", name, "paths", i, "place"), control.place
         for name, service in self.services.items():
-            yield ("services", name, "entry", "place"), service.entry.place
-            for key, entry in service.direct.items():
-                yield ("services", name, "direct", key, "place"), entry.place
+            for keys, entry in service.entries().items():
+                yield ("services", name, *keys, "place"), entry.place
+                if entry.balancer:
+                    yield ("services", name, *keys, "balancer", "place"), entry.balancer.place
 
     def resolve(self, role: str) -> str:
         """The region or service that plays `role`; a region or service may also be named itself.

@@ -14,6 +14,7 @@ from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import IMAGE
+from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
 
 EDGE_PORT = 8080
@@ -29,7 +30,12 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
     entry = lab.wires[f"{OBSERVER}-{EDGE}"].end_of(EDGE)
     service = {
         "tier": 0,
-        "entry": {"url": f"http://{entry.address}:{EDGE_PORT}/", "place": OBSERVER, "timeout": "1s"},
+        "entry": {
+            "url": f"http://{entry.address}:{EDGE_PORT}/",
+            "place": OBSERVER,
+            "timeout": "1s",
+            "balancer": {"url": f"http://{entry.address}:{EDGE_ADMIN_PORT}", "place": OBSERVER},
+        },
         "direct": {name: _direct(lab, name) for name in names},
         "workloads": {name: {"namespace": NAMESPACE, "deployment": APP} for name in names},
     }
@@ -94,7 +100,8 @@ def _through_mesh(lab: Topology, service: Node) -> Node:
     """The same service as its clients in the first region see it: by that region's gateway, not by the edge."""
     first = lab.regions[0].name
     end = lab.wires[f"{OBSERVER}-{first}"].end_of(first)
-    return {**service, "entry": {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s"}}
+    entry = {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s", "gateway": first}
+    return {**service, "entry": entry}
 
 
 def _power(region: str, paths: LabPaths, *more: str) -> Node:

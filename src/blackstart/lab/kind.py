@@ -34,6 +34,7 @@ from blackstart.lab.metrics import MetricsTargets, prometheus_config
 from blackstart.lab.parts import find_command, find_envoy
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import guardian_image
+from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.toolchain import KIND, binaries
@@ -43,7 +44,6 @@ Say = Callable[[str], None]
 
 READY_SECONDS = 110.0
 """How long a region's pods may take until they are Ready."""
-_EDGE_ADMIN = 9901
 
 
 def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
@@ -68,7 +68,7 @@ def up(regions: Sequence[str], paths: LabPaths, say: Say) -> Fleet:
         say("edge, observer, Prometheus")
         addresses = _edge_and_observer(regions, paths)
         for region in regions:
-            _observe(region, paths, app, f"{addresses[EDGE]}:{_EDGE_ADMIN}")
+            _observe(region, paths, app, f"{addresses[EDGE]}:{EDGE_ADMIN_PORT}")
         for member in addresses:
             _attach(member)
         for region in regions:
@@ -174,7 +174,7 @@ def _edge_and_observer(regions: Sequence[str], paths: LabPaths) -> dict[str, str
         raise LabError("envoy is not installed; see `blackstart lab doctor`")
     upstreams = [(region, box.address, NODE_PORT) for region, box in nodes.items()]
     anywhere = "0.0.0.0"  # noqa: S104 - in a namespace of its own
-    config = edge_config((anywhere, EDGE_PORT), (anywhere, _EDGE_ADMIN), upstreams)
+    config = edge_config((anywhere, EDGE_PORT), (anywhere, EDGE_ADMIN_PORT), upstreams)
     write(paths.root / "edge.json", json.dumps(config))
     _start(EDGE, files.edge_command(image, envoy, paths.root / "edge.json"))
     _start(OBSERVER, files.observer_command(image))

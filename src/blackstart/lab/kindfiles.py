@@ -13,6 +13,7 @@ from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.metrics import MetricsTargets, discovery_command
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import IMAGE as GUARDIAN_IMAGE
+from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.topology import EDGE, OBSERVER
 
 PREFIX = "bskind-"
@@ -101,6 +102,7 @@ def fleet_document(regions: Sequence[str], addresses: dict[str, str], uids: dict
     pairs = [*combinations(regions, 2), *((member, r) for member in (EDGE, OBSERVER) for r in regions)]
     standby = {"standby": regions[1]} if len(regions) > 1 else {}
     entry = {"url": f"http://{addresses[EDGE]}:{EDGE_PORT}/", "place": OBSERVER, "timeout": "1s"}
+    balancer = {"url": f"http://{addresses[EDGE]}:{EDGE_ADMIN_PORT}", "place": OBSERVER}
     direct = {r: {**entry, "url": f"http://{addresses[r]}:{NODE_PORT}/"} for r in regions}
     workloads = {r: {"namespace": NAMESPACE, "deployment": APP} for r in regions}
     return {
@@ -109,7 +111,9 @@ def fleet_document(regions: Sequence[str], addresses: dict[str, str], uids: dict
         "regions": {r: _region(r, addresses[r], uids[r], paths) for r in regions},
         "places": {m: {"netns": f"/run/netns/{PREFIX}{m}"} for m in addresses} | {"operator": {}},
         "links": {f"{a}-{b}": _link(a, b, addresses, regions) for a, b in pairs},
-        "services": {APP: {"tier": 0, "entry": entry, "direct": direct, "workloads": workloads}},
+        "services": {
+            APP: {"tier": 0, "entry": entry | {"balancer": balancer}, "direct": direct, "workloads": workloads}
+        },
         "roles": {"primary": regions[0], **standby, "frontend": APP},
         "guardian": {"image": GUARDIAN_IMAGE},
     }
