@@ -80,7 +80,7 @@ class KubeApi:
             self._pod(name)
         have = min(wanted, sum(pod["metadata"]["labels"] == {"app": name} for pod in self.pods.values()))
         found["status"] = {"observedGeneration": found["metadata"]["generation"], "replicas": have}
-        found["status"] |= {"updatedReplicas": have, "availableReplicas": have}
+        found["status"] |= {"updatedReplicas": have, "availableReplicas": have, "readyReplicas": have}
         self.touch(name)
 
     def touch(self, name: str) -> None:

@@ -12,10 +12,22 @@ from typing import Any
 
 from blackstart.plan.mesh.hosts import covers, full
 from blackstart.plan.mesh.model import MeshConfig, Resource
-from blackstart.plan.mesh.values import items, mapping, text
+from blackstart.plan.mesh.values import items, mapping, text, whole
 from blackstart.schema.errors import KeyPath
 
 CONNECT_TIMEOUT = ("connectionPool", "tcp", "connectTimeout")
+
+ERRORS, INTERVAL, EJECTION = 5, 10.0, 30.0
+"""consecutive5xxErrors, interval and baseEjectionTime where an outlierDetection says nothing."""
+UNSAID_CONNECT = 10.0
+"""Istio's own connect timeout, unless the mesh says otherwise."""
+
+
+def errors_needed(outlier: dict[str, Any]) -> int | None:
+    """How many errors in a row eject a host: silence counts as a 5xx and as a gateway error. None: nothing does."""
+    said = {"consecutive5xxErrors": ERRORS, **outlier}
+    counts = [whole(said.get(key)) for key in ("consecutive5xxErrors", "consecutiveGatewayErrors")]
+    return min((count for count in counts if count), default=None)
 
 
 @dataclass(frozen=True)

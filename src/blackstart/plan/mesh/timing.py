@@ -6,17 +6,20 @@ from collections.abc import Iterator
 
 from blackstart.plan.mesh import links
 from blackstart.plan.mesh.model import MeshConfig
-from blackstart.plan.mesh.policy import CONNECT_TIMEOUT, policies
-from blackstart.plan.mesh.values import seconds, whole
+from blackstart.plan.mesh.policy import (
+    CONNECT_TIMEOUT,
+    EJECTION,
+    ERRORS,
+    INTERVAL,
+    UNSAID_CONNECT,
+    errors_needed,
+    policies,
+)
+from blackstart.plan.mesh.values import seconds
 from blackstart.plan.rules import Rules
 from blackstart.schema.errors import Finding
 
 RULES: Rules[MeshConfig] = Rules()
-
-_CONNECT_TIMEOUT = 10.0
-_ERRORS = 5
-_INTERVAL = 10.0
-_EJECTION = 30.0
 
 
 @RULES.add(
@@ -34,10 +37,8 @@ def _connect(mesh: MeshConfig) -> Iterator[Finding]:
             continue
         path, value = policy.part(*CONNECT_TIMEOUT)
         found = seconds(value)
-        timeout = _CONNECT_TIMEOUT if found is None else found
-        said = {"consecutive5xxErrors": _ERRORS, **policy.outlier}
-        counts = [whole(said.get(key)) for key in ("consecutive5xxErrors", "consecutiveGatewayErrors")]
-        errors = min((count for count in counts if count), default=_ERRORS)
+        timeout = UNSAID_CONNECT if found is None else found
+        errors = errors_needed(policy.outlier) or ERRORS
         if timeout * errors > mesh.said.rto:
             each = f"{timeout:g}s" if found is not None else f"{timeout:g}s (not set)"
             text = f"{each} x {errors} errors can take {timeout * errors:g}s; the RTO is {mesh.said.rto:g}s"
@@ -57,8 +58,8 @@ def _return(mesh: MeshConfig) -> Iterator[Finding]:
     for policy in policies(mesh):
         if policy.outlier is None:
             continue
-        interval = seconds(policy.outlier.get("interval")) or _INTERVAL
-        ejection = seconds(policy.outlier.get("baseEjectionTime")) or _EJECTION
+        interval = seconds(policy.outlier.get("interval")) or INTERVAL
+        ejection = seconds(policy.outlier.get("baseEjectionTime")) or EJECTION
         if interval + ejection > mesh.said.rto:
             text = (
                 f"baseEjectionTime {ejection:g}s and interval {interval:g}s keep a host out for up to "

@@ -1,0 +1,155 @@
+"""Reads what a forecast is made of: clusters, balancers, Prometheus. Changes nothing; asks each of them once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+from blackstart.fleet.model import Endpoint, Fleet, Service
+from blackstart.fleet.places import inside
+from blackstart.plan.forecast import meshfacts
+from blackstart.plan.forecast.envoyfacts import balancer
+from blackstart.plan.forecast.expect import expect
+from blackstart.plan.forecast.losses import Loss, losses
+from blackstart.plan.forecast.settings import Balancer, Clients
+from blackstart.plan.forecast.ways import Way
+from blackstart.plan.mesh.live import read_fleet
+from blackstart.plan.mesh.model import MeshConfig, Said
+from blackstart.plan.resolve import Plan
+from blackstart.probes import read
+from blackstart.probes.admin import ask
+from blackstart.probes.base import NoData, Scope
+from blackstart.probes.mesh import localities
+from blackstart.schema.errors import BlackstartError
+from blackstart.schema.forecast import Capacity, Forecast
+
+_DEADLINE = 3.0
+"""Seconds for a balancer, and for all Prometheus servers together."""
+
+_STREAMS = 2
+"""Clients of each service: one on fresh connections, one on kept ones."""
+
+
+@dataclass
+class _Known:
+    """What was read for one service; `said`: what was taken for granted."""
+
+    way: Way | None = None
+    reason: str = ""
+    said: list[str] = field(default_factory=list)
+
+
+def forecasts(plan: Plan) -> dict[str, Forecast]:
+    """The forecast of every service of a plan. What cannot be read is no forecast, with the reason."""
+    mesh, lost = _mesh(plan.fleet), losses(plan)
+    return {name: _forecast(plan, name, mesh, lost) for name in dict.fromkeys(plan.services.values())}
+
+
+def nothing_read(plan: Plan, reason: str) -> dict[str, Forecast]:
+    """No forecast for any service."""
+    return {name: Forecast(reason=reason) for name in dict.fromkeys(plan.services.values())}
+
+
+def _mesh(fleet: Fleet) -> MeshConfig | str:
+    try:
+        return read_fleet(fleet, Said()).mesh
+    except BlackstartError as error:
+        return str(error)
+
+
+def _forecast(plan: Plan, name: str, mesh: MeshConfig | str, lost: list[Loss]) -> Forecast:
+    service, clients = plan.fleet.services[name], _clients(plan)
+    mine = [loss for loss in lost if _concerns(loss, service)]
+    known = _way(plan, service, mesh, mine)
+    found = expect(mine, known.way, clients, known.said) if known.way else Forecast(reason=known.reason)
+    return found.model_copy(update={"capacity": _capacity(plan, service, mesh, clients)})
+
+
+def _clients(plan: Plan) -> Clients:
+    client, steady = plan.drill.client, plan.drill.steady
+    return Clients(
+        rate=_STREAMS / client.interval,
+        timeout=client.timeout,
+        slow=client.slow,
+        success=steady.success,
+        window=steady.window,
+        hold=plan.drill.phases.hold,
+    )
+
+
+def _concerns(loss: Loss, service: Service) -> bool:
+    """Whether what is lost is of a service; what no formula is about may be."""
+    workload = service.workloads.get(loss.region)
+    named = workload is not None and (workload.namespace, workload.deployment) in loss.deployments
+    return not loss.deployments or named
+
+
+def _way(plan: Plan, service: Service, mesh: MeshConfig | str, lost: list[Loss]) -> _Known:
+    fleet, entry, known = plan.fleet, service.entry, _Known()
+    first = next((loss.region for loss in lost if loss.region), next(iter(fleet.regions)))
+    home, found = entry.gateway or first, None
+    if entry.balancer:
+        told = _balancer(fleet, entry.balancer)
+        if isinstance(told, str):
+            return _Known(reason=told)
+        found, known.said = told
+        preferred = localities(fleet).get(found.regions[0], "")
+        if not preferred:
+            known.said.append(f"the balancer's first region, {found.regions[0]}, is {first} of the fleet")
+        home = preferred or first
+    elif not entry.gateway:
+        known.said.append(
+            f"clients are served by {home}; fleet.yaml names neither `balancer` nor `gateway` of the entry"
+        )
+    in_mesh = fleet.regions[home].mesh is not None and (entry.gateway or found)
+    if isinstance(mesh, str):
+        # A balancer alone tells enough where no mesh is behind it.
+        return _Known(reason=mesh) if in_mesh or not found else _Known(Way(home, found), "", known.said)
+    gateway, said = meshfacts.gateway(mesh, home, service.workloads) if in_mesh else (None, [])
+    workload = service.workloads.get(home)
+    ready = meshfacts.readiness(mesh, home, workload) if workload else None
+    return _Known(Way(home, found, gateway, ready), "", [*known.said, *said])
+
+
+def _balancer(fleet: Fleet, endpoint: Endpoint) -> tuple[Balancer, list[str]] | str:
+    try:
+        with inside(fleet.places[endpoint.place]):
+            (page,) = ask(endpoint, ["/config_dump"], _DEADLINE)
+        return balancer(page.document())
+    except (NoData, OSError) as error:
+        return f"the balancer's configuration at {endpoint.url} cannot be read from {endpoint.place}: {error}"
+
+
+def _capacity(plan: Plan, service: Service, mesh: MeshConfig | str, clients: Clients) -> Capacity:
+    ready: dict[str, int] | None = None
+    if isinstance(mesh, MeshConfig):
+        there = {r: w for r, w in service.workloads.items() if r in plan.survivors}
+        ready = {region: meshfacts.pods(mesh, region, workload) or 0 for region, workload in there.items()}
+    others = None if isinstance(mesh, str) else _counted(plan, service)
+    return Capacity(clients=clients.rate, others=others, ready=ready, per_pod=service.pod_capacity)
+
+
+def _counted(plan: Plan, service: Service) -> float | None:
+    """Requests per second of the mesh's clients, over all regions; None unless every region's Prometheus tells."""
+    # Its client takes half a second to load.
+    from blackstart.probes.promql import Spec
+
+    fleet = plan.fleet
+    regions = [name for name in service.workloads if fleet.regions[name].prometheus]
+    if len(regions) < len(service.workloads):
+        return None
+    workload = next(iter(service.workloads.values()))
+    host = f"{workload.deployment}.{workload.namespace}.svc.cluster.local"
+    series = f'istio_requests_total{{reporter="source",destination_service="{host}"}}'
+    spec = Spec(
+        probe="forecast",
+        kind="promql",
+        query=f"sum(rate({series}[1m]))",
+        fresh=series,
+        regions=regions,
+        deadline=_DEADLINE,
+    )
+    scope = Scope(fleet=fleet, victims=plan.victims, survivors=plan.survivors, services=plan.services)
+    values = [reading.value for reading in asyncio.run(read(spec, scope))]
+    known = [value for value in values if value is not None]
+    return sum(known) if len(known) == len(regions) else None
