@@ -16,21 +16,26 @@ INCOMPLETE = 12
 @click.argument("drill")
 @fleet_option("The fleet that it would run on.")
 @settings_option()
+@click.option("--offline", is_flag=True, help="Ask no cluster and no balancer: no forecast.")
 @click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
-def command(drill: str, fleet: Path, settings: dict[str, str], output: str) -> int:
+def command(drill: str, fleet: Path, settings: dict[str, str], offline: bool, output: str) -> int:
     """Say what a run of a drill would do; change nothing.
 
     DRILL is a name or a file of drills/*.yaml. What would be broken and who
     puts it back, the locks, the guardians with their rights, what the operator
-    must be allowed to do, how long it takes. No cluster is asked, but for
-    actions that choose among what is there. Exit code 0; 12 when the run would
-    be refused, or something is not known because a cluster does not answer; 2
-    wrong usage or files.
+    must be allowed to do, how long it takes, and by the configuration of
+    clusters and balancers what clients should feel. Where these do not answer
+    there is no forecast; the rest asks only for actions that choose among what
+    is there. Exit code 0; 12 when the run would be refused, or something but
+    the forecast is not known because a cluster does not answer; 2 wrong usage
+    or files.
     """
     from blackstart.cli.planview import text
+    from blackstart.plan.forecast.live import forecasts, nothing_read
     from blackstart.plan.outline import outline
     from blackstart.plan.resolve import make_plan
 
-    found = outline(make_plan(drill, fleet, settings))
+    plan = make_plan(drill, fleet, settings)
+    found = outline(plan, nothing_read(plan, "asked for offline") if offline else forecasts(plan))
     click.echo(json.dumps(found.plain(), indent=2, ensure_ascii=False) if output == "json" else text(found))
     return INCOMPLETE if found.problems else 0

@@ -9,6 +9,7 @@ import yaml
 
 from blackstart.plan.outline import DEADLINES, Outline, Watch, lengths
 from blackstart.plan.steps import Step
+from blackstart.report.foretold import NAMES, capacity, expected
 from blackstart.schema.drill import AvailabilityObjective, CompletenessObjective, Guard, Objective, ReadingObjective
 from blackstart.schema.errors import shown
 
@@ -32,6 +33,7 @@ def text(found: Outline) -> str:
         "Guardians": _guardians(found),
         "The operator must be allowed to": _needs(found),
         "Phases": _phases(found),
+        "Forecast": _forecast(found),
         "Probes": _columns(
             (p.probe, f"{p.kind} every {p.every:g} s, {p.deadline:g} s each") for p in found.plan.probes
         ),
@@ -134,6 +136,16 @@ def _phases(found: Outline) -> list[str]:
         for name, seconds in lengths(found.plan.drill.phases)
     ]
     return _columns([*rows, ("together", f"{found.least:g} s to {found.most:g} s, and the preflight")])
+
+
+def _forecast(found: Outline) -> Iterator[str]:
+    for name, forecast in found.forecasts.items():
+        yield f"{name}: no forecast: {forecast.reason}" if forecast.reason else f"{name}, by {forecast.by}"
+        rows = [(NAMES[figure].lower(), expected(time)) for figure, time in forecast.expected().items()]
+        yield from _indented(_columns(rows))
+        yield from _indented(f"assumed: {each}" for each in forecast.assumptions)
+        if forecast.capacity:
+            yield from _indented([capacity(forecast.capacity)])
 
 
 def _guard(guard: Guard) -> str:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from blackstart.fleet.lease import run_lease
@@ -20,6 +20,7 @@ from blackstart.plan.ward import Ward
 from blackstart.plan.wards import wards
 from blackstart.schema.drill import Phases
 from blackstart.schema.errors import BlackstartError
+from blackstart.schema.forecast import Forecast
 
 DEADLINES = ("inject", "undo", "failback")
 """Phases that end as soon as they are done; the others are lengths."""
@@ -58,6 +59,7 @@ class Outline:
     guardians: tuple[Watch, ...]
     needs: tuple[Needed, ...]
     problems: tuple[str, ...]
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
 
     @property
     def least(self) -> float:
@@ -100,14 +102,18 @@ class Outline:
             "lease": drill.lease,
             "least": self.least,
             "most": self.most,
+            "forecasts": {name: found.model_dump(mode="json") for name, found in self.forecasts.items()},
             "objectives": [objective.model_dump(mode="json") for objective in drill.objectives],
             "notes": [str(note) for note in plan.notes],
             "problems": list(self.problems),
         }
 
 
-def outline(plan: Plan) -> Outline:
-    """The outline of a plan. Changes nothing; asks clusters only for actions that choose among what is there."""
+def outline(plan: Plan, forecasts: Mapping[str, Forecast] | None = None) -> Outline:
+    """The outline of a plan, with what is expected of its services.
+
+    Changes nothing; asks clusters only for actions that choose among what is there.
+    """
     found = steps(plan)
     guarded, problems = _guarded(plan, [step for step in found if step.section == "method"])
     where = homes(plan.fleet, plan.survivors)
@@ -118,6 +124,7 @@ def outline(plan: Plan) -> Outline:
         guardians=tuple(Watch(ward, _roles(ward, plan.fleet)) for ward in guarded),
         needs=tuple(operator_needs(plan, guarded, where)),
         problems=(*(f"{step.name}: {step.problem}" for step in found if step.problem), *problems),
+        forecasts=forecasts or {},
     )
 
 
