@@ -28,15 +28,6 @@ class Expected(Model):
         return above and (self.high is None or measured <= self.high + within)
 
 
-class Compared(Model):
-    """A forecast beside what was measured. `inside` None: the evidence does not say."""
-
-    figure: Figure
-    expected: Expected
-    measured: float | None
-    inside: bool | None
-
-
 class Capacity(Model):
     """Whether the survivors can carry what the clients ask.
 
@@ -92,10 +83,3 @@ class Forecast(Model):
             "failback": self.failback,
         }
         return {figure: span for figure, span in found.items() if span is not None}
-
-
-class Foreseen(Model):
-    """A forecast, and what came of it."""
-
-    forecast: Forecast
-    compared: list[Compared] = []
