@@ -128,7 +128,7 @@ def test_endpoints_that_are_silent(lab: Lab) -> None:
     lab.edit("VirtualService", http__0__retries={"attempts": 0})
     felt = lab.forecast("endpoint-blackhole", THROUGH_MESH)
     assert felt.taken_out is not None
-    assert felt.recovered == Expected(low=6.2, high=None)
+    assert felt.recovered == Expected(low=5.2, high=None)
     lab.edit("DestinationRule", trafficPolicy__outlierDetection__maxEjectionPercent=10)
     never = lab.forecast("endpoint-blackhole", THROUGH_MESH)
     assert never.taken_out == never.recovered == Expected(low=None, high=None)
@@ -198,7 +198,7 @@ def test_the_plan_says_it(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     said = capsys.readouterr().out
     assert "Forecast:\n  user-service, by the balancer's health checks\n" in said
     assert "taken out of the routing  1.50 to 2.00 s" in said
-    assert "Survivors: 40 requests/s by the drill (other traffic unknown) on ready pods 3 in eu" in said
+    assert "Survivors: 40 requests/s by the drill, other traffic unknown; ready pods: 3 in eu" in said
     assert invoke(["plan", "region-loss", "--fleet", str(lab.fleet), "-o", "json"]) == 0
     found = json.loads(capsys.readouterr().out)["forecasts"][APP]
     assert found["taken_out"] == {"low": 1.5, "high": 2.0}
@@ -220,3 +220,65 @@ def test_without_balancer_and_gateway_only_kubernetes_is_left(lab: Lab) -> None:
     assert found.failback is None
     assert "neither `balancer` nor `gateway`" in " ".join(found.assumptions)
     assert "neither a balancer nor a mesh" in lab.forecast("service-failover", APP).reason
+
+
+def test_pods_that_are_not_there_are_no_settings(lab: Lab) -> None:
+    lab.apis["us"].deployments[APP]["status"]["readyReplicas"] = 0
+    assert lab.forecast("endpoint-blackhole", THROUGH_MESH).reason == "production/user-service has no ready pod in us"
+
+
+def test_a_balancer_tells_enough_where_no_mesh_is_behind_it(lab: Lab) -> None:
+    document = yaml.safe_load(lab.fleet.read_text())
+    for region in document["regions"].values():
+        del region["mesh"]
+    write_fleet(document, lab.fleet)
+    lab.apis["eu"].fail = lambda method, path: (403, "no")
+    assert lab.forecast("region-loss", APP).taken_out == Expected(low=1.5, high=2.0)
+
+
+def test_a_balancer_that_knows_regions_by_other_names(lab: Lab) -> None:
+    upstreams = [("us-east-1", "198.18.0.11", 8088), ("eu-west-1", "198.18.0.12", 8088)]
+    answer = http(dump(edge_config(("127.0.0.1", 1), ("127.0.0.1", 2), upstreams)))
+    lab.edge.answer = lambda _: answer
+    found = lab.forecast("region-loss", APP)
+    assert found.taken_out == Expected(low=1.5, high=2.0)
+    assert "the balancer's first region, us-east-1, is us of the fleet" in found.assumptions
+
+
+def test_a_region_that_serves_nobody(lab: Lab) -> None:
+    upstreams = [("eu", "198.18.0.12", 8088), ("us", "198.18.0.11", 8088)]
+    answer = http(dump(edge_config(("127.0.0.1", 1), ("127.0.0.1", 2), upstreams)))
+    lab.edge.answer = lambda _: answer
+    found = lab.forecast("region-loss", APP)
+    assert (found.by, found.taken_out, found.recovered) == ("nobody", AT_ONCE, AT_ONCE)
+    assert "clients are served by eu, not us" in found.assumptions
+
+
+def a_prometheus(head: str) -> bytes:
+    value = "1" if "timestamp" in head else "12.5"
+    series = [{"metric": {"region": "us" if "US" in head else "eu"}, "value": [0, value]}]
+    return http({"status": "success", "data": {"resultType": "vector", "result": series}})
+
+
+@pytest.mark.parametrize(("regions", "others", "enough"), [(["us", "eu"], 25.0, True), (["eu"], None, None)])
+def test_capacity_with_the_traffic_of_others(
+    regions: list[str], others: float | None, enough: bool | None, lab: Lab
+) -> None:
+    document = yaml.safe_load(lab.fleet.read_text())
+    document["services"][APP]["pod_capacity"] = 25.0
+    with Server(a_prometheus) as prometheus:
+        for name in regions:
+            url = prometheus.url + ("US" if name == "us" else "")
+            document["regions"][name]["prometheus"] = {"url": url, "place": "operator"}
+        write_fleet(document, lab.fleet)
+        found = lab.forecast("region-loss", APP).capacity
+    assert found is not None
+    assert (found.others, found.asked, found.enough) == (others, 40 + (others or 0), enough)
+
+
+def test_gateways_without_priorities_keep_sending_to_a_lost_region(lab: Lab) -> None:
+    lab.edit("DestinationRule", trafficPolicy__outlierDetection=None)
+    lab.edit("VirtualService", http__0__retries={"attempts": 0})
+    found = lab.forecast("region-loss", APP)
+    assert found.taken_out == found.recovered == Expected(low=None, high=None)
+    assert "without priorities the survivors' gateways, too, send to us until it is ejected" in found.assumptions

@@ -24,11 +24,11 @@ def expected(time: Expected) -> str:
 
 def capacity(found: Capacity) -> str:
     """What is asked of the survivors, and whether they can carry it."""
-    others = "other traffic unknown" if found.others is None else f"{plain(found.others)} of all clients in the mesh"
-    asked = f"{plain(found.clients)} requests/s by the drill ({others})"
+    others = "other traffic unknown" if found.others is None else f"{plain(found.others)}/s by others"
+    asked = f"{plain(found.clients)} requests/s by the drill, {others}"
     if found.ready is None:
         return f"Survivors: {asked}; ready pods unknown"
     pods = ", ".join(f"{ready} in {region}" for region, ready in found.ready.items()) or "none"
     each = "what a pod can take is unknown" if found.per_pod is None else f"a pod takes {plain(found.per_pod)}/s"
     enough = {True: "enough", False: "NOT ENOUGH", None: "whether that is enough is unknown"}[found.enough]
-    return f"Survivors: {asked} on ready pods {pods}; {each}: {enough}"
+    return f"Survivors: {asked}; ready pods: {pods}; {each}: {enough}"

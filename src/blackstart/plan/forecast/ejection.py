@@ -6,6 +6,10 @@ from blackstart.plan.forecast.settings import Clients, Gateway, Outliers
 from blackstart.plan.forecast.spans import NEVER, later, span
 from blackstart.schema.forecast import Expected
 
+_LONGEST = 300.0
+"""Envoy's max_ejection_time, its default."""
+_CYCLES = 1000
+
 
 def ejected(gateway: Gateway, region: str, clients: Clients) -> Expected:
     """Until the last host of a silent region is ejected.
@@ -23,11 +27,11 @@ def ejected(gateway: Gateway, region: str, clients: Clients) -> Expected:
         return NEVER
     gap = hosts / clients.rate
     once = _try(gateway)
-    if once is None or once >= clients.timeout:
-        # The client gives up before the proxy does, and what it breaks off counts as no error.
-        return NEVER
     sooner = gap / (1 + gateway.retries.count)
-    return span(max(once, (outliers.errors - 1) * sooner), once + (outliers.errors + 1) * gap)
+    soonest = max(once, (outliers.errors - 1) * sooner)
+    # A request that its client breaks off before the proxy gives up counts as no error.
+    patient = once < clients.timeout
+    return span(soonest, once + (outliers.errors + 1) * gap if patient else None)
 
 
 def ejectable(gateway: Gateway, region: str) -> bool:
@@ -38,40 +42,38 @@ def ejectable(gateway: Gateway, region: str) -> bool:
 
 def taken_out(gateway: Gateway, region: str, clients: Clients) -> Expected:
     """Until no request is sent to the region: the merge window keeps all but the first ejection waiting."""
-    found = ejected(gateway, region, clients)
-    if found.low is None or found.high is None:
-        return NEVER
-    waits = gateway.merge if gateway.hosts[region] > 1 else 0.0
-    return span(found.low + waits, found.high + gateway.merge)
+    waits = gateway.merge if gateway.hosts.get(region, 0) > 1 else 0.0
+    return later(ejected(gateway, region, clients), span(waits, gateway.merge))
 
 
 def returns(outliers: Outliers, out: Expected, hold: float) -> Expected:
     """Until ejected hosts are first tried again: after baseEjectionTime, at the next sweep; NEVER: not in `hold`."""
     again = later(out, span(outliers.base, outliers.base + outliers.interval))
-    if again.low is None or again.high is None or again.low >= hold:
+    if again.low is None or again.low >= hold:
         return NEVER
-    return again if again.high < hold else span(again.low, None)
+    return again if again.high is not None and again.high < hold else span(again.low, None)
 
 
 def back(gateway: Gateway, region: str, clients: Clients) -> Expected:
     """From the end of the fault until the region's hosts get requests again.
 
-    They return after baseEjectionTime x n, at a sweep; how much of that is over
-    already is chance. Then the merge window.
+    They return baseEjectionTime x n after their n-th ejection, at a sweep; how
+    much of that is over already is chance. Then the merge window. n grows while
+    the fault lasts, but may fall again between two ejections.
     """
     found, outliers = ejected(gateway, region, clients), gateway.outliers
-    if found.low is None or found.high is None or outliers is None:
+    if found.low is None or outliers is None:
         return span(0.0, gateway.merge)
-    out, n = found.high + outliers.base + outliers.interval, 1
-    # The number of ejections grows only while the fault lasts.
-    while out < clients.hold:
-        n += 1
-        out += found.high + outliers.base * n + outliers.interval
-    left = min(out - clients.hold, outliers.base * n + outliers.interval)
+    left = outliers.base + outliers.interval
+    each = clients.hold if found.high is None else found.high
+    soonest, latest, n = found.low, each, 1
+    while soonest < clients.hold and n < _CYCLES:
+        out = min(outliers.base * n, max(_LONGEST, outliers.base))
+        left = max(left, min(latest, clients.hold) + out + outliers.interval - clients.hold)
+        soonest, latest, n = soonest + out, latest + out + outliers.interval + each, n + 1
     return span(0.0, left + gateway.merge)
 
 
-def _try(gateway: Gateway) -> float | None:
+def _try(gateway: Gateway) -> float:
     """Seconds that one try on a new connection costs at a silent host."""
-    limits = [limit for limit in (gateway.connect, gateway.retries.per_try, gateway.timeout) if limit]
-    return min(limits, default=None)
+    return min(limit for limit in (gateway.connect, gateway.retries.per_try, gateway.timeout) if limit is not None)

@@ -35,10 +35,9 @@ def balancer(dump: Any) -> tuple[Balancer, list[str]] | str:
         said.append(f"its route has no timeout: {_TIMEOUT:g} s, Envoy's default")
     if not cluster.get("health_checks"):
         said.append("it checks no health: a lost region stays in")
-    limit = _limit(cluster)
     return Balancer(
         checks=_checks(cluster),
-        retries=_retries(route, limit),
+        retries=_retries(route, _limit(cluster)),
         timeout=_TIMEOUT if timeout is None else timeout or None,
         regions=tuple(_regions(cluster)),
     ), said

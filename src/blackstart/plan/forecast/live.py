@@ -1,25 +1,23 @@
-"""Reads what a forecast is made of: clusters, balancers, Prometheus. Changes nothing; asks each of them once."""
+"""Reads what a forecast is made of: clusters, balancers, Prometheus. Changes nothing."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
 
 from blackstart.fleet.model import Endpoint, Fleet, Service
 from blackstart.fleet.places import inside
 from blackstart.plan.forecast import meshfacts
+from blackstart.plan.forecast.entry import Read, Told, way_in
 from blackstart.plan.forecast.envoyfacts import balancer
 from blackstart.plan.forecast.expect import expect
 from blackstart.plan.forecast.losses import Loss, losses
-from blackstart.plan.forecast.settings import Balancer, Clients
-from blackstart.plan.forecast.ways import Way
+from blackstart.plan.forecast.settings import Clients
 from blackstart.plan.mesh.live import read_fleet
 from blackstart.plan.mesh.model import MeshConfig, Said
 from blackstart.plan.resolve import Plan
 from blackstart.probes import read
 from blackstart.probes.admin import ask
 from blackstart.probes.base import NoData, Scope
-from blackstart.probes.mesh import localities
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.forecast import Capacity, Forecast
 
@@ -28,15 +26,6 @@ _DEADLINE = 3.0
 
 _STREAMS = 2
 """Clients of each service: one on fresh connections, one on kept ones."""
-
-
-@dataclass
-class _Known:
-    """What was read for one service; `said`: what was taken for granted."""
-
-    way: Way | None = None
-    reason: str = ""
-    said: list[str] = field(default_factory=list)
 
 
 def forecasts(plan: Plan) -> dict[str, Forecast]:
@@ -60,8 +49,10 @@ def _mesh(fleet: Fleet) -> MeshConfig | str:
 def _forecast(plan: Plan, name: str, mesh: MeshConfig | str, lost: list[Loss]) -> Forecast:
     service, clients = plan.fleet.services[name], _clients(plan)
     mine = [loss for loss in lost if _concerns(loss, service)]
-    known = _way(plan, service, mesh, mine)
-    found = expect(mine, known.way, clients, known.said) if known.way else Forecast(reason=known.reason)
+    endpoint = service.entry.balancer
+    settings = Read(mesh, _balancer(plan.fleet, endpoint) if endpoint else None)
+    way = way_in(plan.fleet, service, mine, settings)
+    found = Forecast(reason=way) if isinstance(way, str) else expect(mine, way[0], clients, way[1])
     return found.model_copy(update={"capacity": _capacity(plan, service, mesh, clients)})
 
 
@@ -84,34 +75,7 @@ def _concerns(loss: Loss, service: Service) -> bool:
     return not loss.deployments or named
 
 
-def _way(plan: Plan, service: Service, mesh: MeshConfig | str, lost: list[Loss]) -> _Known:
-    fleet, entry, known = plan.fleet, service.entry, _Known()
-    first = next((loss.region for loss in lost if loss.region), next(iter(fleet.regions)))
-    home, found = entry.gateway or first, None
-    if entry.balancer:
-        told = _balancer(fleet, entry.balancer)
-        if isinstance(told, str):
-            return _Known(reason=told)
-        found, known.said = told
-        preferred = localities(fleet).get(found.regions[0], "")
-        if not preferred:
-            known.said.append(f"the balancer's first region, {found.regions[0]}, is {first} of the fleet")
-        home = preferred or first
-    elif not entry.gateway:
-        known.said.append(
-            f"clients are served by {home}; fleet.yaml names neither `balancer` nor `gateway` of the entry"
-        )
-    in_mesh = fleet.regions[home].mesh is not None and (entry.gateway or found)
-    if isinstance(mesh, str):
-        # A balancer alone tells enough where no mesh is behind it.
-        return _Known(reason=mesh) if in_mesh or not found else _Known(Way(home, found), "", known.said)
-    gateway, said = meshfacts.gateway(mesh, home, service.workloads) if in_mesh else (None, [])
-    workload = service.workloads.get(home)
-    ready = meshfacts.readiness(mesh, home, workload) if workload else None
-    return _Known(Way(home, found, gateway, ready), "", [*known.said, *said])
-
-
-def _balancer(fleet: Fleet, endpoint: Endpoint) -> tuple[Balancer, list[str]] | str:
+def _balancer(fleet: Fleet, endpoint: Endpoint) -> Told | str:
     try:
         with inside(fleet.places[endpoint.place]):
             (page,) = ask(endpoint, ["/config_dump"], _DEADLINE)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from blackstart.plan.forecast import checks, ejection, kubernetes, meshes
 from blackstart.plan.forecast.losses import How, Loss
@@ -67,10 +67,8 @@ def _silent(loss: Loss, way: Way, clients: Clients) -> Outcome | str:
     gateway = way.gateway
     if gateway is None:
         return "no mesh gateway is named on the way to these pods"
-    out, recovered = (
-        ejection.taken_out(gateway, loss.region, clients),
-        meshes.recovered(gateway, loss.region, clients),
-    )
+    out = ejection.taken_out(gateway, loss.region, clients)
+    recovered = meshes.recovered(gateway, loss.region, clients)
     back = ejection.back(gateway, loss.region, clients)
     because = ""
     if way.balancer:
@@ -88,7 +86,8 @@ def _silent(loss: Loss, way: Way, clients: Clients) -> Outcome | str:
 def _region(loss: Loss, way: Way, clients: Clients) -> Outcome | str:
     silent = loss.how is How.REGION
     if way.balancer:
-        return _balanced(way.balancer, clients, silent)
+        found = _balanced(way.balancer, clients, silent)
+        return _shared_with(found, way.gateway, loss, clients) if way.gateway and silent and _shared(way) else found
     if way.gateway and loss.region == way.home:
         return Outcome("nobody", NEVER, NEVER, None, f"clients come in by the gateway of {loss.region} alone")
     if way.gateway:
@@ -103,6 +102,16 @@ def _region(loss: Loss, way: Way, clients: Clients) -> Outcome | str:
         )
         return Outcome("Kubernetes", alone, alone, None, because)
     return "neither a balancer nor a mesh is named that could send clients to another region"
+
+
+def _shared_with(found: Outcome, gateway: Gateway, loss: Loss, clients: Clients) -> Outcome:
+    """The same where the survivors' gateways go on sending to the lost region."""
+    return replace(
+        found,
+        taken_out=last([found.taken_out, ejection.taken_out(gateway, loss.region, clients)]),
+        recovered=last([found.recovered, meshes.recovered(gateway, loss.region, clients)]),
+        because=f"without priorities the survivors' gateways, too, send to {loss.region} until it is ejected",
+    )
 
 
 def _balanced(balancer: Balancer, clients: Clients, silent: bool, because: str = "") -> Outcome:
