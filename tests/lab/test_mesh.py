@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from labdrill import Ran, kubectl, run_drill, settle, shipped
+from labdrill import Ran, run_drill, settle, shipped
+from meshlab import rules
 
 from blackstart.faults.meshparts import mesh_of, ready_path
 from blackstart.faults.paths import answers
 from blackstart.fleet import nft, power
 from blackstart.fleet.model import Fleet, Power
-from blackstart.lab.manifests import APP, NAMESPACE
 from blackstart.schema.result import Verdict
-
-_RULE = ("destinationrules.networking.istio.io", APP, "-n", NAMESPACE)
-_TAKES_UP = 2.0
-"""Seconds in which istiod sends a new rule to its gateway."""
 
 
 @pytest.mark.parametrize("drill", shipped("drills", mesh=True))
@@ -56,7 +48,7 @@ def test_a_region_is_up_without_a_part_of_its_mesh(mesh: Fleet, part: str) -> No
 )
 def test_rules_that_cannot_fail_over_fail(mesh: Fleet, tmp_path: Path, policy: dict[str, Any]) -> None:
     """Retries hide the errors: the client alone might see nothing."""
-    with _rules(mesh, {"spec": {"trafficPolicy": policy}}):
+    with rules(mesh, {"spec": {"trafficPolicy": policy}}):
         ran = _run(mesh, tmp_path, "endpoint-blackhole")
     assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
     assert all(fault.confirmed_reverted for fault in ran.result.faults)
@@ -66,22 +58,6 @@ def test_rules_that_cannot_fail_over_fail(mesh: Fleet, tmp_path: Path, policy: d
 def _run(mesh: Fleet, tmp_path: Path, drill: str) -> Ran:
     settle(mesh)
     return run_drill(drill, mesh.source or Path(), tmp_path / "out")
-
-
-@contextmanager
-def _rules(mesh: Fleet, patch: dict[str, Any]) -> Iterator[None]:
-    """Another DestinationRule in every region for the length of the block."""
-    before = {name: kubectl(region, "get", *_RULE, "-o", "json") for name, region in mesh.regions.items()}
-    for region in mesh.regions.values():
-        kubectl(region, "patch", *_RULE, "--type", "merge", "-p", json.dumps(patch))
-    time.sleep(_TAKES_UP)
-    try:
-        yield
-    finally:
-        for name, region in mesh.regions.items():
-            spec = json.loads(before[name])["spec"]
-            kubectl(region, "patch", *_RULE, "--type", "merge", "-p", json.dumps({"spec": spec}))
-        time.sleep(_TAKES_UP)
 
 
 def _power(mesh: Fleet, part: str) -> Power:

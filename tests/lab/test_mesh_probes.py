@@ -8,15 +8,16 @@ import http.client
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labdrill import kubectl, pid_of, settle, stopped
 from machinekit import Machine, fault, kill, running
+from meshlab import rules, status_at_the_gateway
 
 from blackstart.cli import invoke
 from blackstart.evidence.records import Reading, Reason
 from blackstart.fleet.model import Fleet
-from blackstart.fleet.places import open_socket
 from blackstart.probes import load_probe, read
 from blackstart.probes.base import Scope
 from blackstart.schema.content import content_dir
@@ -41,19 +42,6 @@ def values(scope: Scope, probe: str) -> dict[str, float | Reason | None]:
         key: reading.value if reading.no_data is None else reading.no_data
         for key, reading in look(scope, probe).items()
     }
-
-
-def ask_the_gateway(mesh: Fleet, times: int) -> None:
-    entry = mesh.services[mesh.resolve("mesh")].entry
-    host, _, port = entry.url.split("/")[2].partition(":")
-    for _ in range(times):
-        connection = http.client.HTTPConnection(host, int(port), timeout=2.0)
-        with contextlib.suppress(OSError, http.client.HTTPException), contextlib.closing(connection):
-            connection.sock = open_socket(mesh.places[entry.place])
-            connection.sock.settimeout(2.0)
-            connection.sock.connect((host, int(port)))
-            connection.request("GET", "/")
-            connection.getresponse().read()
 
 
 def until(so: Callable[[], bool]) -> None:
@@ -90,7 +78,9 @@ def test_a_silent_loss_is_seen_by_the_gateway_alone(mesh: Fleet, scope: Scope, h
     with running(here, mesh, tmp_path, method) as process:
 
         def ejected() -> bool:
-            ask_the_gateway(mesh, 20)
+            for _ in range(20):
+                with contextlib.suppress(OSError, http.client.HTTPException):
+                    status_at_the_gateway(mesh)
             return values(scope, "mesh-ejections")["us"] == 3
 
         until(ejected)
@@ -130,27 +120,13 @@ def test_lint_has_nothing_to_say_of_the_rules_that_work(mesh: Fleet, capsys: pyt
 @pytest.mark.parametrize(
     ("policy", "rule"),
     [
-        ('{"spec":{"trafficPolicy":{"outlierDetection":null}}}', "BSM101"),
-        ('{"spec":{"trafficPolicy":{"outlierDetection":{"maxEjectionPercent":null}}}}', "BSM201"),
+        ({"outlierDetection": None}, "BSM101"),
+        ({"outlierDetection": {"maxEjectionPercent": None}}, "BSM201"),
     ],
 )
 def test_lint_names_the_rules_that_failed_in_the_drill(
-    mesh: Fleet, capsys: pytest.CaptureFixture[str], policy: str, rule: str
+    mesh: Fleet, capsys: pytest.CaptureFixture[str], policy: dict[str, Any], rule: str
 ) -> None:
-    what = [
-        "-n",
-        "production",
-        "patch",
-        "destinationrules.networking.istio.io",
-        "user-service",
-        "--type",
-        "merge",
-        "-p",
-    ]
-    good = kubectl(mesh.regions["us"], *what[:2], "get", *what[3:5], "-o", "jsonpath={.spec}")
-    kubectl(mesh.regions["us"], *what, policy)
-    try:
+    with rules(mesh, {"spec": {"trafficPolicy": policy}}):
         assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 2
-    finally:
-        kubectl(mesh.regions["us"], *what, f'{{"spec":{good}}}')
     assert rule in capsys.readouterr().out

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from labdrill import kubectl
 from machinekit import Machine, fault, kill, running
+from meshlab import status_at_the_gateway
 
-from blackstart.fleet.model import Fleet, Place
-from blackstart.lab.api import Request, ask
+from blackstart.fleet.model import Fleet
 from blackstart.lab.manifests import APP, NAMESPACE
 
 _SPLIT = {
@@ -39,13 +39,6 @@ def here(mesh: Fleet, tmp_path: Path) -> Iterator[Machine]:
 def spec_of(mesh: Fleet, name: str) -> Any:
     argv = ["-n", NAMESPACE, "get", "virtualservices.networking.istio.io", name, "-o", "json"]
     return json.loads(kubectl(mesh.regions["us"], *argv))["spec"]
-
-
-def status_at_the_gateway(mesh: Fleet) -> int:
-    entry = mesh.services[mesh.resolve("mesh")].entry
-    host, _, port = entry.url.split("/")[2].partition(":")
-    place: Place = mesh.places[entry.place]
-    return ask(place, (host, int(port)), Request("GET", "/"), 3.0)[0]
 
 
 def test_an_abort_reaches_clients_and_goes_with_recover(mesh: Fleet, here: Machine, tmp_path: Path) -> None:
