@@ -18,9 +18,9 @@ from blackstart.fleet.objects import Ref
 from blackstart.plan.locks import homes
 from blackstart.plan.ward import Charge, Ward, ward_of
 from blackstart.plan.wards import wards
-from blackstart.run.guardian import Guardian, Post
-from blackstart.run.lock import Lock
-from blackstart.run.protected import Protected
+from blackstart.safety.guardian import Guardian, Post
+from blackstart.safety.lock import Lock
+from blackstart.safety.protected import Protected
 
 SCALE = {"module": "blackstart.activities.faults", "func": "scale"}
 EXPERIMENT = {

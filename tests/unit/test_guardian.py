@@ -17,8 +17,8 @@ from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import GUARDIAN, LEASES, Lease, run_lease
 from blackstart.fleet.objects import Ref
 from blackstart.plan.ward import Charge, Ward
-from blackstart.run.expiry import Step, Watch, decide, see
-from blackstart.run.guardian import STATE, Beat, Guardian, Post
+from blackstart.safety.expiry import Step, Watch, decide, see
+from blackstart.safety.guardian import STATE, Beat, Guardian, Post
 
 ARGS = {"service": "frontend", "region": "primary"}
 LEASE = run_lease(NAMESPACE, RUN)

@@ -28,7 +28,7 @@ os.execve(sys.argv[3], sys.argv[3:], dict(pair.split("=", 1) for pair in sys.arg
 LOADS = """
 import sys
 from blackstart.cli import guardian
-from blackstart.run import guardian
+from blackstart.safety import guardian
 from blackstart.faults.base import fault_of
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.incluster import in_cluster

@@ -29,10 +29,10 @@ from blackstart.fleet.objects import Ref
 from blackstart.plan.rights import needed, needed_for_nodes
 from blackstart.plan.ward import Charge, Ward, ward_of
 from blackstart.plan.wards import wards
-from blackstart.run.guardian import Guardian, Post
-from blackstart.run.guardians import GuardianError
-from blackstart.run.leash import Leash
-from blackstart.run.watched import Job, Tenure
+from blackstart.safety.guardian import Guardian, Post
+from blackstart.safety.guardians import GuardianError
+from blackstart.safety.leash import Leash
+from blackstart.safety.watched import Job, Tenure
 
 NODES, POLICIES, SERVICES = "v1/nodes", "networking.k8s.io/v1/networkpolicies", "v1/services"
 DENY = "chaostoolkit-deny-all-ingress"
@@ -257,7 +257,7 @@ ARGUMENTS = {"service": "frontend", "region": "primary"}
 def test_a_guardian_that_may_not_is_not_alive(
     place: Place, monkeypatch: pytest.MonkeyPatch, activity: dict[str, Any], verb: str, what: str
 ) -> None:
-    monkeypatch.setattr("blackstart.run.protected.START", 1.5)
+    monkeypatch.setattr("blackstart.safety.protected.START", 1.5)
     place.here.api.denied.add(verb)
     protected = place.protected(experiment=experiment(activity))
     with pytest.raises(GuardianError, match=f"not allowed to .*{what}"):
@@ -359,7 +359,7 @@ def start(place: Place, *method: dict[str, Any]) -> Ward:
     """All the objects of a guardian that never comes to life."""
     protected = place.protected(ttl=15.0, experiment=experiment(*method))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("blackstart.run.protected.START", 0.1)
+        patch.setattr("blackstart.safety.protected.START", 0.1)
         with pytest.raises(GuardianError, match="not alive"):
             protected.start()
     return protected._wards[0]
@@ -389,7 +389,7 @@ def test_the_watchdog_takes_the_cluster_role_away(place: Place) -> None:
     tenure = Tenure(cluster=cluster, namespace=NAMESPACE, name=NAME, nodes=True)
     store, file = place.here.store, place.here.fleet_file
     job = Job(run=RUN, state=store.state, fleet=file, ttl=30.0, deadline=30.0, leases=[tenure])
-    leash = Leash.start([sys.executable, "-m", "blackstart.run.watchdog"], job, place.here.folder / "log")
+    leash = Leash.start([sys.executable, "-m", "blackstart.safety.watchdog"], job, place.here.folder / "log")
     leash.leave()
     assert leash._process.wait(30) == 0
     assert as_before(place)

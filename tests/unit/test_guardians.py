@@ -18,7 +18,7 @@ from blackstart.fleet.lease import Lost, check_fence
 from blackstart.fleet.objects import Ref
 from blackstart.plan.ward import Charge, Ward
 from blackstart.plan.wards import wards
-from blackstart.run.guardians import Guarded, GuardianError
+from blackstart.safety.guardians import Guarded, GuardianError
 
 
 @pytest.fixture
@@ -148,7 +148,7 @@ def test_a_run_that_stops_renewing_loses_its_lease_and_is_put_back(place: Place)
 
 
 def test_no_guardian_no_drill(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blackstart.run.protected.START", 1.0)
+    monkeypatch.setattr("blackstart.safety.protected.START", 1.0)
     place.deaf = True
     protected = place.protected()
     with pytest.raises(GuardianError, match=r"guardian of us/production: not alive after 1 s: no pod was made"):
@@ -158,7 +158,7 @@ def test_no_guardian_no_drill(place: Place, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_pod_that_cannot_start_is_explained(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blackstart.run.protected.START", 1.0)
+    monkeypatch.setattr("blackstart.safety.protected.START", 1.0)
     place.deaf = True
     waiting = {"state": {"waiting": {"reason": "ErrImagePull", "message": "no such image"}}}
     pod = {"metadata": {"name": "p"}, "status": {"phase": "Pending", "containerStatuses": [waiting]}}
@@ -170,7 +170,7 @@ def test_a_pod_that_cannot_start_is_explained(place: Place, monkeypatch: pytest.
 
 
 def test_a_guardian_that_may_not_restore_is_not_alive(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blackstart.run.protected.START", 2.0)
+    monkeypatch.setattr("blackstart.safety.protected.START", 2.0)
     place.here.api.denied.add("patch")
     protected = place.protected()
     with pytest.raises(GuardianError, match="not allowed to patch deployment production/user-service"):
@@ -184,7 +184,7 @@ def test_a_fleet_without_an_image(place: Place) -> None:
 
 
 def test_what_is_still_there_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("blackstart.run.guardians.END", 0.5)
+    monkeypatch.setattr("blackstart.safety.guardians.END", 0.5)
     protected = place.protected()
     protected.start()
     place.here.api.fail = lambda method, path: (403, "no right to delete") if method == "DELETE" else None

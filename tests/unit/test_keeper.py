@@ -18,12 +18,12 @@ from blackstart.faults import sever
 from blackstart.faults.base import Fenced
 from blackstart.fleet.lease import Lost
 from blackstart.fleet.nft import Expired
-from blackstart.run import cuts as cutting
-from blackstart.run.cuts import Cuts, objects_changed
-from blackstart.run.fence import Fence
-from blackstart.run.keeper import Keeper
 from blackstart.run.orders import Orders
-from blackstart.run.protection import Gone
+from blackstart.safety import cuts as cutting
+from blackstart.safety.cuts import Cuts, objects_changed
+from blackstart.safety.fence import Fence
+from blackstart.safety.keeper import Keeper
+from blackstart.safety.protection import Gone
 from blackstart.schema.errors import BlackstartError
 
 TTL = 0.5

@@ -14,8 +14,8 @@ from kubeapi import UID, KubeApi
 
 from blackstart.fleet.model import Cluster
 from blackstart.plan.locks import Home, homes
-from blackstart.run.lock import Lock
-from blackstart.run.protection import Gone, Held
+from blackstart.safety.lock import Lock
+from blackstart.safety.protection import Gone, Held
 from blackstart.schema.errors import BlackstartError
 
 TTL = 3.0

@@ -20,10 +20,10 @@ from blackstart.evidence.undo import Entry, Undo
 from blackstart.fleet.lease import Lost
 from blackstart.run import supervisor, watch
 from blackstart.run.parts import Outcome
-from blackstart.run.protection import Held, Renewable
 from blackstart.run.publish import judge_folder
 from blackstart.run.shield import Shielding
-from blackstart.run.watched import Job
+from blackstart.safety.protection import Held, Renewable
+from blackstart.safety.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 LEASE = 3.0
@@ -160,7 +160,7 @@ def test_no_watchdog_no_drill(world: World, tmp_path: Path) -> None:
 
 def test_a_real_watchdog_goes_in_peace(world: World, tmp_path: Path) -> None:
     job = Job(run="r", state=tmp_path, fleet=tmp_path / "fleet.yaml", ttl=LEASE)
-    argv = [sys.executable, "-m", "blackstart.run.watchdog"]
+    argv = [sys.executable, "-m", "blackstart.safety.watchdog"]
     outcome, lines = run(world, Shielding(Fake(), watchdog=(argv, job)))
     assert outcome.end.how == "complete"
     assert checks(lines)["preflight/watchdog"] is True

@@ -18,13 +18,13 @@ from faultkit import APP, RUN, Bench, bench
 from blackstart.evidence.records import FaultState
 from blackstart.faults.inject import inject
 from blackstart.faults.scale import FAULT
-from blackstart.run import leash as leashes
-from blackstart.run.leash import Leash, WatchdogError
-from blackstart.run.protection import Gone
-from blackstart.run.sessions import Identity, session_members
-from blackstart.run.watched import Job
+from blackstart.safety import leash as leashes
+from blackstart.safety.leash import Leash, WatchdogError
+from blackstart.safety.protection import Gone
+from blackstart.safety.sessions import Identity, session_members
+from blackstart.safety.watched import Job
 
-ARGV = [sys.executable, "-m", "blackstart.run.watchdog"]
+ARGV = [sys.executable, "-m", "blackstart.safety.watchdog"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from blackstart.faults.base import FaultError
 from blackstart.faults.inject import Context
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
-from blackstart.run.fence import installed
+from blackstart.safety.fence import installed
 
 RUN = "BLACKSTART_RUN"
 LEASE = "BLACKSTART_LEASE"

@@ -37,7 +37,7 @@ def command(run: str, lease: str, region: str, uid: str, targets: tuple[str, ...
     from blackstart.fleet.lease import LEASES
     from blackstart.fleet.objects import Ref
     from blackstart.plan.ward import ward_of
-    from blackstart.run.guardian import Guardian, Post
+    from blackstart.safety.guardian import Guardian, Post
 
     namespace, _, name = lease.partition("/")
     try:

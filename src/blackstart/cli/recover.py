@@ -49,7 +49,7 @@ def command(run_id: str | None, also_alive: bool, dry_run: bool, deadline: float
     # The Kubernetes client and the faults cost half a second; the help should not.
     from blackstart.evidence.events import EVENTS_FD, emitter
     from blackstart.evidence.undo import Store
-    from blackstart.run.recover import Recovery
+    from blackstart.safety.recover import Recovery
 
     # Started by a run, its evidence hears of it; a person reads the lines.
     emit = emitter(os.environ) if EVENTS_FD in os.environ else lambda body: None

@@ -13,7 +13,7 @@ import click
 from blackstart.cli.options import fleet_option
 
 if TYPE_CHECKING:
-    from blackstart.run.status import Status
+    from blackstart.safety.status import Status
 
 LEFT = 14
 
@@ -41,7 +41,7 @@ def command(fleet: Path, output: str) -> int:
     # The Kubernetes client costs half a second; the help should not.
     from blackstart.evidence.undo import Store
     from blackstart.fleet.load import load_fleet
-    from blackstart.run.status import status
+    from blackstart.safety.status import status
 
     found = status(Store(), load_fleet(fleet))
     if output == "json":

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from blackstart.fleet.stores import Store, Writes
 from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
 from blackstart.schema.errors import KeyPath, Problems, unknown
 from blackstart.schema.secret import Secret
@@ -176,6 +177,7 @@ class Service(Model):
     """What is rehearsed. `direct` are the regions' own entries, used by guards and control probes.
 
     `pod_capacity`: requests per second that one pod serves, by your own load test.
+    `writes` is where numbered writes go in, `stores` the stores that they must end up in.
     """
 
     tier: int = Field(ge=0, le=4)
@@ -185,6 +187,8 @@ class Service(Model):
     weight: float = Field(default=1.0, gt=0)
     budget: Ratio = 0.999
     pod_capacity: float | None = Field(default=None, gt=0)
+    writes: Writes | None = None
+    stores: list[str] = []
 
     def entries(self) -> dict[KeyPath, Entry]:
         """Every entry, by its keys below the service."""
@@ -218,6 +222,7 @@ class Fleet(Model):
     regions: dict[str, Region] = Field(min_length=1)
     places: dict[str, Place]
     links: dict[str, Link] = {}
+    stores: dict[str, Store] = {}
     services: dict[str, Service] = Field(min_length=1)
     roles: dict[str, str] = {}
     prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
@@ -250,11 +255,21 @@ class Fleet(Model):
             for keys, entry in service.entries().items():
                 if entry.gateway is not None:
                     yield "region", ("services", name, *keys, "gateway"), entry.gateway, self.regions
+            for i, store in enumerate(service.stores):
+                yield "store", ("services", name, "stores", i), store, self.stores
+        for name, kept in self.stores.items():
+            for region in kept.members:
+                yield "region", ("stores", name, "members", region), region, self.regions
         for name, found in self.regions.items():
             for other in found.mesh.remotes if found.mesh else ():
                 yield "region", ("regions", name, "mesh", "remotes", other), other, self.regions
         for role, player in self.roles.items():
-            yield "region or service", ("roles", role), player, {**self.regions, **self.services}
+            yield (
+                "region, service or store",
+                ("roles", role),
+                player,
+                {**self.regions, **self.services, **self.stores},
+            )
 
     def _place_names(self) -> Iterator[tuple[KeyPath, str]]:
         for name, region in self.regions.items():
@@ -271,21 +286,28 @@ class Fleet(Model):
                 yield ("links", name, "ends", i, "place"), end.place
             for i, control in enumerate(link.paths):
                 yield ("links", name, "paths", i, "place"), control.place
+        for name, kept in self.stores.items():
+            for where, member in kept.members.items():
+                yield ("stores", name, "members", where, "place"), member.place
         for name, service in self.services.items():
+            if service.writes:
+                yield ("services", name, "writes", "place"), service.writes.place
             for keys, entry in service.entries().items():
                 yield ("services", name, *keys, "place"), entry.place
                 if entry.balancer:
                     yield ("services", name, *keys, "balancer", "place"), entry.balancer.place
 
     def resolve(self, role: str) -> str:
-        """The region or service that plays `role`; a region or service may also be named itself.
+        """The region, service or store that plays `role`; each may also be named itself.
 
         Raises KeyError with the known names.
         """
         name = self.roles.get(role, role)
-        if name not in self.regions and name not in self.services:
-            known = sorted({*self.roles, *self.regions, *self.services})
-            raise KeyError(f"no role, region or service {role!r} in fleet {self.fleet!r}; known: {', '.join(known)}")
+        if name not in self.regions and name not in self.services and name not in self.stores:
+            known = sorted({*self.roles, *self.regions, *self.services, *self.stores})
+            raise KeyError(
+                f"no role, region, service or store {role!r} in fleet {self.fleet!r}; known: {', '.join(known)}"
+            )
         return name
 
     def players(self, members: Iterable[str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""A drill's phases: supervisor, child, preflight, guards, recover."""
+"""A drill, from preflight to settle: supervisor, child, guards, clients, display."""

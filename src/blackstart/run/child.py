@@ -37,8 +37,8 @@ from blackstart.fleet.lease import check_fence
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 from blackstart.run.conductor import Conductor
-from blackstart.run.fence import Fence, install
 from blackstart.run.orders import Orders
+from blackstart.safety.fence import Fence, install
 from blackstart.schema.base import Model, Seconds
 from blackstart.schema.errors import BlackstartError
 

@@ -22,22 +22,22 @@ from blackstart.plan.touched import touched
 from blackstart.plan.ward import Ward
 from blackstart.plan.wards import wards
 from blackstart.probes import read
-from blackstart.run import watchdog
 from blackstart.run.census import censuses
-from blackstart.run.cuts import Cuts, objects_changed
 from blackstart.run.header import make_header
-from blackstart.run.lock import Lock
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
-from blackstart.run.protected import Protected
-from blackstart.run.recover import Recovery
 from blackstart.run.shield import Shielding
 from blackstart.run.stop import on_signals
 from blackstart.run.streams import client_streams
 from blackstart.run.supervisor import Supervisor
-from blackstart.run.watched import Job, Tenure
+from blackstart.safety import watchdog
+from blackstart.safety.cuts import Cuts, objects_changed
+from blackstart.safety.lock import Lock
+from blackstart.safety.protected import Protected
+from blackstart.safety.recover import Recovery
+from blackstart.safety.watched import Job, Tenure
 from blackstart.schema.errors import BlackstartError
 
 Display = AbstractContextManager[Callable[[float, Body], None]]

@@ -12,11 +12,11 @@ from typing import Any
 from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.records import Check, Note
 from blackstart.probes.threads import in_thread
-from blackstart.run.keeper import PER_TTL, Keeper
-from blackstart.run.leash import Leash
 from blackstart.run.log import Log
-from blackstart.run.protection import Held, Protection, Renewable, Unprotected
-from blackstart.run.watched import Job
+from blackstart.safety.keeper import PER_TTL, Keeper
+from blackstart.safety.leash import Leash
+from blackstart.safety.protection import Held, Protection, Renewable, Unprotected
+from blackstart.safety.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 

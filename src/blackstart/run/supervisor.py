@@ -33,12 +33,12 @@ from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
 from blackstart.run.parts import Outcome, Parts
-from blackstart.run.protection import Held
 from blackstart.run.putback import PutBack
 from blackstart.run.shield import Shield
 from blackstart.run.vigil import TICK, Vigil
 from blackstart.run.watch import GRACE, at_home, shares, steady_checks
 from blackstart.run.worker import Worker
+from blackstart.safety.protection import Held
 
 LOOK_DEADLINE = 15.0
 """Seconds for all checks of the preflight, and for those of the settle phase."""

@@ -19,8 +19,8 @@ from pydantic import ValidationError
 
 from blackstart.evidence.events import EVENTS_FD, HELD
 from blackstart.evidence.records import BODY, Activity, Body, FaultEvent, FaultState, Note
-from blackstart.run.sessions import kill_session
 from blackstart.run.stop import first_of
+from blackstart.safety.sessions import kill_session
 
 _LINE_LIMIT = 1 << 20
 _KILLED = 5.0

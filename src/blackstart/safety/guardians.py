@@ -15,7 +15,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object, Ref, ref_of
 from blackstart.plan.guardians import LABELS, RBAC, cluster_role, manifests
 from blackstart.plan.ward import Ward
-from blackstart.run.guardian import STATE, Beat
+from blackstart.safety.guardian import STATE, Beat
 from blackstart.schema.errors import BlackstartError
 
 START = 60.0

@@ -15,7 +15,7 @@ from blackstart.evidence.undo import Store
 from blackstart.faults.base import Conflict
 from blackstart.faults.inject import may_pass, told
 from blackstart.fleet.errors import FleetError
-from blackstart.run.pieces import Findings, Piece, Shop
+from blackstart.safety.pieces import Findings, Piece, Shop
 from blackstart.schema.errors import BlackstartError
 
 Say = Callable[[str], None]

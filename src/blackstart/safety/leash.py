@@ -10,10 +10,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from blackstart.run.protection import Gone
-from blackstart.run.sessions import Identity
-from blackstart.run.watchdog import READY
-from blackstart.run.watched import Job
+from blackstart.safety.protection import Gone
+from blackstart.safety.sessions import Identity
+from blackstart.safety.watchdog import READY
+from blackstart.safety.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 _START = 30.0

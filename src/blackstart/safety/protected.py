@@ -7,14 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.fleet.model import Fleet
 from blackstart.plan.ward import Ward
-from blackstart.run.guardians import START, Guarded, GuardianError
-from blackstart.run.lock import Lock
-from blackstart.run.protection import Renewable
+from blackstart.safety.guardians import START, Guarded, GuardianError
+from blackstart.safety.lock import Lock
+from blackstart.safety.protection import Renewable
 from blackstart.schema.errors import BlackstartError
 
 
 class Protected:
-    """What `blackstart.run.protection.Protection` asks for.
+    """What `blackstart.safety.protection.Protection` asks for.
 
     recover: puts the run of a stale lock back, or raises BlackstartError.
     ttl: seconds after which a Lease or lock that is not renewed has expired.

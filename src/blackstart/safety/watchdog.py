@@ -1,4 +1,4 @@
-"""The watchdog: `python -m blackstart.run.watchdog`, beside every run, for when the supervisor dies or stands still.
+"""The watchdog: `python -m blackstart.safety.watchdog`, beside every run, for when it dies or stands still.
 
 The first line on stdin is the job; then come lines of the supervisor: `beat`
 (it lives), `child PID START` (who injects), `quit` (all is well). When stdin
@@ -19,9 +19,9 @@ from pydantic import ValidationError
 from blackstart.evidence import failpoints
 from blackstart.evidence.failpoints import failpoint
 from blackstart.fleet.load import load_fleet
-from blackstart.run.silence import Lines, watch
-from blackstart.run.strike import LEFT, end_child, put_back, say
-from blackstart.run.watched import Job
+from blackstart.safety.silence import Lines, watch
+from blackstart.safety.strike import LEFT, end_child, put_back, say
+from blackstart.safety.watched import Job
 from blackstart.schema.errors import BlackstartError
 
 READY = b"ready\n"
@@ -79,6 +79,6 @@ def _let_go_of_stdout() -> None:
 
 if __name__ == "__main__":
     # Under its own name, so that a forked attempt meets the same module.
-    from blackstart.run.watchdog import main as entry
+    from blackstart.safety.watchdog import main as entry
 
     sys.exit(entry())

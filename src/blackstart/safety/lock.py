@@ -12,9 +12,9 @@ from blackstart.fleet.kube import Kube, KubeError, WrongCluster
 from blackstart.fleet.lease import Lease, Lost
 from blackstart.fleet.objects import Ref
 from blackstart.plan.locks import Home, lock_lease, majority
-from blackstart.run.clock import boottime
-from blackstart.run.protection import Gone, Held
-from blackstart.run.rounds import Rounds
+from blackstart.safety.clock import boottime
+from blackstart.safety.protection import Gone, Held
+from blackstart.safety.rounds import Rounds
 from blackstart.schema.errors import BlackstartError
 
 _LOOK = 0.25

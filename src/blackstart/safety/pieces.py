@@ -20,8 +20,8 @@ from blackstart.fleet import nft
 from blackstart.fleet.drops import table_name
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
-from blackstart.run import claims
-from blackstart.run.sweep import Claim, Cut, Mark, Role, look, look_at
+from blackstart.safety import claims
+from blackstart.safety.sweep import Claim, Cut, Mark, Role, look, look_at
 from blackstart.schema.errors import BlackstartError
 
 _RECORD_ONLY = "nothing to change any more; would only be recorded as put back"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import select
 
-from blackstart.run.clock import boottime
-from blackstart.run.sessions import Identity
+from blackstart.safety.clock import boottime
+from blackstart.safety.sessions import Identity
 from blackstart.schema.base import Model
 
 _LOOK = 0.5

@@ -13,10 +13,10 @@ from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import LEASES, release
 from blackstart.fleet.objects import Ref
-from blackstart.run.clock import boottime
-from blackstart.run.recover import Recovery
-from blackstart.run.sessions import Identity, kill_session, session_members
-from blackstart.run.watched import Job, Tenure
+from blackstart.safety.clock import boottime
+from blackstart.safety.recover import Recovery
+from blackstart.safety.sessions import Identity, kill_session, session_members
+from blackstart.safety.watched import Job, Tenure
 from blackstart.schema.errors import BlackstartError
 
 LEFT = 14

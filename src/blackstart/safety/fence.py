@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from blackstart.evidence.failpoints import failpoint
 from blackstart.faults.base import Fenced, Fencing, unfenced
-from blackstart.run.clock import boottime
+from blackstart.safety.clock import boottime
 
 _ATTEMPTS = 3
 

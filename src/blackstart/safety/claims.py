@@ -11,7 +11,7 @@ from blackstart.fleet.errors import FleetError
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import GUARDIAN
 from blackstart.fleet.model import Fleet
-from blackstart.run.sweep import Claim, Role, clusters
+from blackstart.safety.sweep import Claim, Role, clusters
 
 RECOVER = "recover"
 """The holder of a Lease that was taken from a dead run."""

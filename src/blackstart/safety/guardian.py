@@ -23,8 +23,8 @@ from blackstart.fleet.lease import GUARDIAN, Lease, Lost
 from blackstart.fleet.model import Cluster
 from blackstart.fleet.objects import Ref
 from blackstart.plan.ward import Ward, grants
-from blackstart.run.expiry import Step, Watch, decide, see
-from blackstart.run.rescue import Rescue
+from blackstart.safety.expiry import Step, Watch, decide, see
+from blackstart.safety.rescue import Rescue
 from blackstart.schema.base import Model
 
 STATE = "blackstart.dev/guardian"

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from blackstart.evidence.failpoints import failpoint
 from blackstart.fleet.lease import Lost
 from blackstart.fleet.nft import Expired
-from blackstart.run.clock import boottime
-from blackstart.run.protection import Gone, Renewable
+from blackstart.safety.clock import boottime
+from blackstart.safety.protection import Gone, Renewable
 
 PER_TTL = 5
 """Renewals for each time to live: four may fail."""

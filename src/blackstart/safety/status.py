@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 
 from blackstart.evidence.undo import Store
 from blackstart.fleet.model import Fleet
-from blackstart.run import claims
-from blackstart.run.sweep import Sight, look
+from blackstart.safety import claims
+from blackstart.safety.sweep import Sight, look
 
 
 @dataclass(frozen=True)

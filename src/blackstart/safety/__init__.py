@@ -1,0 +1,1 @@
+"""What puts things back whatever dies: locks, Leases, guardians, the watchdog, expiring cuts, recover and status."""
