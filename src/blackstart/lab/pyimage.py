@@ -38,7 +38,7 @@ _RUNTIME = Runtime(
 _TRACE = """
 import importlib, json, pkgutil, sys
 before = set(sys.modules)
-for name in ("cli.guardian", "run.guardian", "fleet.incluster", "faults"):
+for name in ("cli.guardian", "safety.guardian", "fleet.incluster", "faults"):
     importlib.import_module(f"blackstart.{name}")
 for module in pkgutil.iter_modules(sys.modules["blackstart.faults"].__path__):
     importlib.import_module(f"blackstart.faults.{module.name}")
