@@ -12,6 +12,7 @@ from blackstart.activities.session import fleet_of
 from blackstart.faults import roles
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.paths import answers, path_of
+from blackstart.fleet.headers import revealed
 from blackstart.schema.errors import BlackstartError
 
 __all__ = ["context_is_pinned", "service_answers", "workload_ready"]
@@ -23,7 +24,8 @@ def service_answers(service: str, configuration: Configuration = None, secrets: 
         fleet = fleet_of(configuration)
         name = roles.service(fleet, service)
         entry = fleet.services[name].entry
-        return answers(fleet, path_of(entry, f"services.{name}.entry"), entry.timeout)
+        path = path_of(entry, f"services.{name}.entry")
+        return answers(fleet, path, entry.timeout, revealed(entry.headers))
     except BlackstartError as error:
         raise ActivityFailed(str(error)) from error
 

@@ -14,7 +14,8 @@ from blackstart.faults.base import FaultError, Target
 from blackstart.faults.paths import Answered
 from blackstart.faults.routes import Routes
 from blackstart.faults.wait import NotYet, wait_for
-from blackstart.fleet.model import ControlPath, Fleet
+from blackstart.fleet.headers import revealed
+from blackstart.fleet.model import Fleet
 
 _PATIENCE = 2.0
 
@@ -49,11 +50,9 @@ class ClientSide(Routes):
         return wait_for(f"{undo.kind} {undo.target}", within, look)
 
     def _ask(self, fleet: Fleet, data: dict[str, Any]) -> Answered | None:
-        return paths.ask(fleet, _entry(fleet, data["service"]), data.get("delay", 0.0) + _PATIENCE)
-
-
-def _entry(fleet: Fleet, service: str) -> ControlPath:
-    return paths.path_of(fleet.services[service].entry, f"services.{service}.entry")
+        entry = fleet.services[data["service"]].entry
+        path = paths.path_of(entry, f"services.{data['service']}.entry")
+        return paths.ask(fleet, path, data.get("delay", 0.0) + _PATIENCE, revealed(entry.headers))
 
 
 def percentage(args: dict[str, Any]) -> float:

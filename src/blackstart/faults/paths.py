@@ -8,9 +8,10 @@ from urllib.parse import urlsplit
 
 from blackstart.faults.base import FaultError
 from blackstart.faults.wait import NotYet
+from blackstart.fleet.headers import Pairs
 from blackstart.fleet.model import ControlPath, Entry, Fleet
 from blackstart.fleet.places import open_socket, place_of
-from blackstart.probes.web import anyone
+from blackstart.probes.web import anyone, get_head
 
 _LOOK = 1.0
 _ENOUGH = 64
@@ -51,23 +52,23 @@ def of_region(fleet: Fleet, region: str) -> list[ControlPath]:
     return list(dict.fromkeys([*over_links, *entries]))
 
 
-def answers(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> bool:
+def answers(fleet: Fleet, path: ControlPath, timeout: float = _LOOK, headers: Pairs = ()) -> bool:
     """Whether a fresh connection over the path gets an HTTP answer below 500 within `timeout` seconds a step."""
-    found = ask(fleet, path, timeout)
+    found = ask(fleet, path, timeout, headers)
     return found is not None and found.status < 500
 
 
-def ask(fleet: Fleet, path: ControlPath, timeout: float = _LOOK) -> Answered | None:
+def ask(fleet: Fleet, path: ControlPath, timeout: float = _LOOK, headers: Pairs = ()) -> Answered | None:
     """What a fresh connection over the path gets within `timeout` seconds a step; None when that is no HTTP."""
     began = time.monotonic()
     host, _, port = path.address.rpartition(":")
-    request = f"GET {path.get} HTTP/1.1\r\nHost: {path.address}\r\nConnection: close\r\n\r\n"
+    request = get_head(path.get, path.address, keep=False, headers=headers)
     try:
         with open_socket(place_of(fleet, path)) as plain:
             plain.settimeout(timeout)
             plain.connect((host, int(port)))
             with anyone().wrap_socket(plain) if path.tls else plain as sock:
-                sock.sendall(request.encode())
+                sock.sendall(request)
                 words = sock.recv(_ENOUGH).split()
     except OSError:
         return None

@@ -14,6 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from blackstart.fleet.headers import Headers
 from blackstart.fleet.stores import Store, Writes
 from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
 from blackstart.schema.errors import KeyPath, Problems, unknown
@@ -160,6 +161,8 @@ class Workload(Model):
 class Entry(Model):
     """Where clients come in: `url` asked from `place`; `region_key` of the JSON answer names who served.
 
+    `headers` are sent with every request; `Host` takes the place of the URL's.
+
     For the forecast, what is behind it: `balancer`, the administration of the
     Envoy that shares clients out among regions, or `gateway`, the region whose
     mesh gateway it is.
@@ -169,6 +172,7 @@ class Entry(Model):
     place: str
     region_key: str = "region"
     timeout: Seconds = 1.0
+    headers: Headers = {}
     balancer: Endpoint | None = None
     gateway: str | None = None
 

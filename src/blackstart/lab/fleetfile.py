@@ -12,6 +12,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.lab import ports
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
+from blackstart.lab.meshrules import GEO_HEADER, PARTNER, PARTNER_HOST
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
@@ -39,6 +40,7 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
         "direct": {name: _direct(lab, name) for name in names},
         "workloads": {name: {"namespace": NAMESPACE, "deployment": APP} for name in names},
     }
+    through = _through_mesh(lab, service) if mesh else {}
     return {
         "fleet": "lab",
         "provider": "native",
@@ -48,8 +50,8 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
         },
         "places": {**places, "operator": {}},
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
-        "services": {APP: service, **({THROUGH_MESH: _through_mesh(lab, service)} if mesh else {})},
-        "roles": _roles(names) | ({"mesh": THROUGH_MESH} if mesh else {}),
+        "services": {APP: service, **dict(through.values())},
+        "roles": _roles(names) | {role: name for role, (name, _) in through.items()},
         "guardian": {"image": IMAGE},
     }
 
@@ -96,12 +98,21 @@ def remote_api(lab: Topology, region: str, reader: str) -> str:
     return f"{wire.end_of(region).address}:6443"
 
 
-def _through_mesh(lab: Topology, service: Node) -> Node:
-    """The same service as its clients in the first region see it: by that region's gateway, not by the edge."""
-    first = lab.regions[0].name
-    end = lab.wires[f"{OBSERVER}-{first}"].end_of(first)
-    entry = {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s", "gateway": first}
-    return {**service, "entry": entry}
+def _through_mesh(lab: Topology, service: Node) -> dict[str, tuple[str, Node]]:
+    """Role -> what clients of one region's gateway, past the edge, see: name and service."""
+    names = [region.name for region in lab.regions]
+
+    def through(region: str, **headers: str) -> Node:
+        end = lab.wires[f"{OBSERVER}-{region}"].end_of(region)
+        entry = {"url": f"http://{end.address}:{ports.GATEWAY}/", "place": OBSERVER, "timeout": "1s"}
+        return {**service, "entry": {**entry, "gateway": region, **({"headers": headers} if headers else {})}}
+
+    found = {"mesh": (THROUGH_MESH, through(names[0]))}
+    if len(names) > 1:
+        found["mesh-standby"] = (f"{THROUGH_MESH}-{names[1]}", through(names[1]))
+        found["geo"] = (f"{APP}-of-{names[1]}", through(names[0], **{GEO_HEADER: names[1]}))
+        found["external"] = (PARTNER, through(names[0], Host=PARTNER_HOST))
+    return found
 
 
 def _power(region: str, paths: LabPaths, *more: str) -> Node:

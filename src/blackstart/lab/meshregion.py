@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import yaml
 
 from blackstart.lab import mesh, ports
 from blackstart.lab.api import Api, Request, ask
-from blackstart.lab.meshrules import rules
 from blackstart.lab.parts import Parts
 from blackstart.lab.processes import Processes
 from blackstart.lab.regionfiles import RegionFiles
@@ -40,9 +39,9 @@ class RegionMesh:
         for obj in mesh.system_objects():
             self.api.apply(obj)
 
-    def join(self, regions: Sequence[str], remote: Iterable[mesh.Object]) -> None:
+    def join(self, rules: Iterable[mesh.Object], remote: Iterable[mesh.Object]) -> None:
         """Apply the demo's rules, and the secrets by which istiod finds the other regions. Raises LabError."""
-        for obj in (*rules(regions), *remote):
+        for obj in (*rules, *remote):
             self.api.apply(obj)
 
     def start(self, parts: Parts) -> None:

@@ -18,6 +18,7 @@ from blackstart.lab.edge import edge_config
 from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, remote_api, write_fleet
 from blackstart.lab.manifests import NODE_PORT
 from blackstart.lab.mesh import Object, remote_secret
+from blackstart.lab.meshrules import rules
 from blackstart.lab.parts import Parts, find_parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Processes
@@ -79,11 +80,11 @@ class NativeLab:
 
     def start_mesh(self, parts: Parts, timeout: float) -> None:
         """Make the regions know each other, and start each one's istiod and gateway. Raises LabError."""
-        names = [region.net.name for region in self.regions]
+        demo = rules([region.net.name for region in self.regions], self.net.meeting())
         for region in self.regions:
             if region.mesh:
                 others = [other for other in self.regions if other.net != region.net]
-                region.mesh.join(names, [self._remote_secret(other, region) for other in others])
+                region.mesh.join(demo, [self._remote_secret(other, region) for other in others])
                 region.mesh.start(parts)
         for region in self.regions:
             if region.mesh:

@@ -100,6 +100,11 @@ class Topology:
     def members(self) -> tuple[Member, ...]:
         return (*self.regions, self.edge, self.observer)
 
+    def meeting(self) -> dict[str, str]:
+        """The ends of the link between the first two regions, which both of these reach; nothing with one region."""
+        wire = self.wires.get("-".join(region.name for region in self.regions[:2]))
+        return {end.member.name: end.address for end in wire.ends} if wire else {}
+
     def region(self, name: str) -> RegionNet:
         """Raises KeyError with the known names."""
         for region in self.regions:

@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from blackstart.evidence.records import Reason, Samples, Stream
+from blackstart.fleet.headers import Pairs, revealed
 from blackstart.fleet.model import Entry, Place
 from blackstart.probes import web
 from blackstart.probes.errors import why
@@ -65,8 +66,8 @@ def sampling(targets: Sequence[Target], emit: Emit, lateness: Lateness = _ignore
     """Sample in a thread of its own while the block runs; on leaving it, wait for what is in flight.
 
     `emit` and `lateness` are called in that thread. Raises ValueError for a
-    target that cannot be reached from its place, and on leaving whatever
-    ended the sampling early.
+    target that cannot be reached from its place, SecretError for headers that
+    cannot be read, and on leaving whatever ended the sampling early.
     """
     sampler = Sampler(targets, emit, lateness)
     failure: list[BaseException] = []
@@ -99,7 +100,7 @@ class Sampler:
     def __init__(self, targets: Sequence[Target], emit: Emit, lateness: Lateness = _ignore) -> None:
         for target in targets:
             web.check_host(target.entry.url, target.place)
-        self._targets = targets
+        self._targets = [(target, revealed(target.entry.headers)) for target in targets]
         self._emit = emit
         self._lateness = lateness
         self._stop_at = math.inf
@@ -111,7 +112,7 @@ class Sampler:
     async def run(self) -> None:
         """Sample until stopped. The streams start spread over their interval, out of each other's way."""
         asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
-        lanes = [_Lane(target, self._lateness) for target in self._targets]
+        lanes = [_Lane(target, self._lateness, headers) for target, headers in self._targets]
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as helpers:
                 clients = [await stack.enter_async_context(lane.session()) for lane in lanes]
@@ -143,6 +144,7 @@ class _Lane:
 
     target: Target
     lateness: Lateness
+    headers: Pairs = field(repr=False)
     rows: list[Row] = field(default_factory=list)
 
     def session(self) -> web.Session:
@@ -169,7 +171,7 @@ class _Lane:
         error: str | None = None
         try:
             async with asyncio.timeout(self.target.stream.timeout):
-                answer = await client.get(self.target.entry.url)
+                answer = await client.get(self.target.entry.url, self.headers)
             if answer.good:
                 region = served_by(answer.body, self.target.entry.region_key)
                 error = None if region else Reason.MALFORMED

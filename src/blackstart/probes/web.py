@@ -20,6 +20,7 @@ from functools import cache, lru_cache
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from blackstart.fleet.headers import Pairs
 from blackstart.fleet.model import Place
 from blackstart.probes.http1 import Answer, BadAnswer, parse
 from blackstart.probes.sockets import connect_to
@@ -35,29 +36,32 @@ Endpoint = tuple[str, int, bool]
 
 @dataclass(frozen=True)
 class Request:
-    """A GET, ready to be sent."""
+    """A GET, ready to be sent. What is sent may hold secrets."""
 
     endpoint: Endpoint
-    data: bytes
+    data: bytes = field(repr=False)
 
 
 @lru_cache(maxsize=1024)
-def request_of(url: str, keep: bool = True) -> Request:
-    """The GET for a URL. Raises ValueError."""
+def request_of(url: str, keep: bool = True, headers: Pairs = ()) -> Request:
+    """The GET for a URL, with headers beside the client's own, or in their place. Raises ValueError."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or any(c <= " " for c in url):
         raise ValueError(f"{url!r} is not a URL with a host; write it like http://198.18.0.1:80/")
     tls = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    lines = [
-        f"GET {target} HTTP/1.1",
-        f"Host: {parts.netloc.rpartition('@')[2]}",
-        "User-Agent: blackstart",
-        "Accept-Encoding: identity",
-        *([] if keep else ["Connection: close"]),
-    ]
-    data = "\r\n".join([*lines, "\r\n"]).encode()
+    data = get_head(target, parts.netloc.rpartition("@")[2], keep, headers)
     return Request((parts.hostname, parts.port or (443 if tls else 80), tls), data)
+
+
+def get_head(target: str, host: str, keep: bool, headers: Pairs = ()) -> bytes:
+    """The whole of a GET."""
+    own = {"Host": host, "User-Agent": "blackstart", "Accept-Encoding": "identity"}
+    said = {name.lower() for name, _ in headers}
+    fields = [(name, value) for name, value in own.items() if name.lower() not in said] + list(headers)
+    lines = [f"{name}: {value}" for name, value in fields]
+    end = [] if keep else ["Connection: close"]
+    return "\r\n".join([f"GET {target} HTTP/1.1", *lines, *end, "\r\n"]).encode()
 
 
 def check_host(url: str, place: Place) -> None:
@@ -156,9 +160,9 @@ class Session:
         # Transports tell of their end in the next turn of the loop.
         await asyncio.sleep(0)
 
-    async def get(self, url: str) -> Answer:
+    async def get(self, url: str, headers: Pairs = ()) -> Answer:
         """Ask once. Raises OSError, BadAnswer, ValueError; the caller sets the deadline."""
-        request = request_of(url, self.keep)
+        request = request_of(url, self.keep, headers)
         idle = self._idle.setdefault(request.endpoint, [])
         while idle:
             if (connection := idle.pop()).open:
@@ -179,9 +183,9 @@ def session(place: Place, keep: bool) -> Session:
     return Session(place, keep)
 
 
-async def get(client: Session, url: str) -> Answer:
+async def get(client: Session, url: str, headers: Pairs = ()) -> Answer:
     """Ask once: see Session.get."""
-    return await client.get(url)
+    return await client.get(url, headers)
 
 
 async def open_connection(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from blackstart.evidence.undo import Store
 from blackstart.fleet import nft, power
+from blackstart.fleet.headers import revealed
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
@@ -22,6 +23,7 @@ from blackstart.probes.sampler import served_by
 from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
 from blackstart.run.looks import Look, Wrong
 from blackstart.schema.drill import Guard
+from blackstart.schema.secret import SecretError
 
 DISK_FREE = 200 * 1024 * 1024
 """Bytes that must be free for evidence and undo records."""
@@ -124,7 +126,7 @@ def _entry(entry: Entry, place: Place) -> str:
         raise Wrong(f"{entry.url} from {entry.place}: no answer: {why(error)}; is the service up?") from error
     except BadAnswer as error:
         raise Wrong(f"{entry.url} from {entry.place}: {error}; correct `url` in fleet.yaml") from error
-    except ValueError as error:
+    except (ValueError, SecretError) as error:
         raise Wrong(str(error)) from error
     if not answer.good:
         raise Wrong(f"{entry.url} from {entry.place}: HTTP {answer.status}; is the service healthy?")
@@ -140,7 +142,7 @@ def _entry(entry: Entry, place: Place) -> str:
 async def _ask(entry: Entry, place: Place) -> Answer:
     check_host(entry.url, place)
     async with asyncio.timeout(_ENTRY_DEADLINE), session(place, keep=False) as client:
-        return await get(client, entry.url)
+        return await get(client, entry.url, revealed(entry.headers))
 
 
 def _workload(cluster: Cluster, workload: Workload) -> str:

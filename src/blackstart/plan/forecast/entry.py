@@ -26,6 +26,8 @@ class Read:
 
 def way_in(fleet: Fleet, service: Service, lost: Sequence[Loss], read: Read) -> tuple[Way, list[str]] | str:
     """How clients get in, and what was taken for granted; a text says why that is not known."""
+    if service.entry.headers:
+        return "its clients send headers: which routes those take is not foretold"
     if isinstance(read.balancer, str):
         return read.balancer
     home, said = _home(fleet, service, lost, read.balancer)

@@ -76,7 +76,8 @@ def _policy(mesh: MeshConfig, region: str, host: str) -> Policy | None:
 
 
 def _route(mesh: MeshConfig, region: str, host: str) -> Route | None:
-    mine = (r for r in routes(mesh) if r.resource.cluster == region)
+    """The first route for clients without special headers."""
+    mine = (r for r in routes(mesh) if r.resource.cluster == region and not r.matches)
     return next((route for route in mine if any(same(target.host, host) for target in route.targets)), None)
 
 

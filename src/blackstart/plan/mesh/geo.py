@@ -61,7 +61,10 @@ def _regional(mesh: MeshConfig, route: Route) -> list[Target]:
 
 
 def _is_place(mesh: MeshConfig, route: Route, target: Target) -> bool:
-    labels = subsets(mesh, route.resource.cluster, target.host).get(target.subset, {})
+    labels = subsets(mesh, route.resource.cluster, target.host).get(target.subset)
+    if labels == {}:
+        return False  # Every pod of the service is in it; only its policy is another.
+    labels = labels or {}
     if any(key.startswith(("topology.kubernetes.io/", "topology.istio.io/")) for key in labels):
         return True
     names = (
