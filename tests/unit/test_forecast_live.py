@@ -125,7 +125,7 @@ def test_endpoints_that_are_silent(lab: Lab) -> None:
     assert found.recovered == AT_ONCE
     assert found.failback is not None
     assert found.by == "the gateway's outlier detection"
-    lab.edit("VirtualService", http__0__retries={"attempts": 0})
+    lab.edit("VirtualService", http__2__retries={"attempts": 0})
     felt = lab.forecast("endpoint-blackhole", THROUGH_MESH)
     assert felt.taken_out is not None
     assert felt.recovered == Expected(low=5.2, high=None)
@@ -141,13 +141,13 @@ def test_more_errors_and_longer_timeouts(lab: Lab) -> None:
         trafficPolicy__outlierDetection__consecutiveGatewayErrors=8,
         trafficPolicy__outlierDetection__consecutive5xxErrors=10,
     )
-    lab.edit("VirtualService", http__0__retries__attempts=0)
+    lab.edit("VirtualService", http__2__retries__attempts=0)
     assert lab.forecast("endpoint-blackhole", THROUGH_MESH).taken_out == Expected(low=1.525, high=1.875)
 
 
 def test_what_is_left_open_is_said(lab: Lab) -> None:
     lab.edit("DestinationRule", trafficPolicy__connectionPool=None, trafficPolicy__outlierDetection=None)
-    lab.edit("VirtualService", http__0__retries=None, http__0__timeout=None)
+    lab.edit("VirtualService", http__2__retries=None, http__2__timeout=None)
     said = " ".join(lab.forecast("endpoint-blackhole", THROUGH_MESH).assumptions)
     assert "no connectTimeout: 10 s" in said
     assert "no outlierDetection" in said
@@ -278,7 +278,7 @@ def test_capacity_with_the_traffic_of_others(
 
 def test_gateways_without_priorities_keep_sending_to_a_lost_region(lab: Lab) -> None:
     lab.edit("DestinationRule", trafficPolicy__outlierDetection=None)
-    lab.edit("VirtualService", http__0__retries={"attempts": 0})
+    lab.edit("VirtualService", http__2__retries={"attempts": 0})
     found = lab.forecast("region-loss", APP)
     assert found.taken_out == found.recovered == Expected(low=None, high=None)
     assert "without priorities the survivors' gateways, too, send to us until it is ejected" in found.assumptions

@@ -14,7 +14,7 @@ Pairs = tuple[tuple[str, str], ...]
 """Headers as they are sent: names and values, in the order of the file."""
 
 _NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_SECRETIVE = re.compile(r"auth(?!or)|cookie|token|secret|password|api-?key", re.IGNORECASE)
+_SECRETIVE = re.compile(r"auth(?!or(?!i[sz]))|cookie|token|secret|password|api-?key", re.IGNORECASE)
 _FRAMING = {"connection", "content-length", "transfer-encoding", "expect", "upgrade", "te", "trailer"}
 
 

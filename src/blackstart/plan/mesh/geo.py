@@ -25,7 +25,8 @@ _PLACES = {
     "warning",
     "No route sends the clients of a region to one region only.",
     why="outlierDetection looks for other hosts inside the subset: when its region is lost there are none.",
-    fix="send to the host without a subset and let localityLbSetting prefer the region",
+    fix="send to the host without a subset and let localityLbSetting prefer the region, or to a subset without "
+    "labels whose failoverPriority puts the region first",
     link=links.FAILOVER,
 )
 def _pinned(mesh: MeshConfig) -> Iterator[Finding]:
