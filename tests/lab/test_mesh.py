@@ -1,22 +1,25 @@
-"""Drills of a mesh on a lab with one: they pass where its rules are right, and fail where they are not."""
+"""Drills of a mesh on a lab with one: they pass where its rules are right (test_mesh_seed.py: where they are not)."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
-from labdrill import Ran, run_drill, settle, shipped
-from meshlab import rules
+from labdrill import Ran, kubectl, run_drill, settle, shipped
+from meshlab import until, values
 
+from blackstart.evidence.reader import EVIDENCE, read
+from blackstart.evidence.records import Reading, Reason
 from blackstart.faults.meshparts import mesh_of, ready_path
 from blackstart.faults.paths import answers
 from blackstart.fleet import nft, power
 from blackstart.fleet.model import Fleet, Power
+from blackstart.lab.manifests import APP, NAMESPACE
+from blackstart.probes.base import Scope
 from blackstart.schema.result import Verdict
 
 
-@pytest.mark.parametrize("drill", shipped("drills", mesh=True))
+@pytest.mark.parametrize("drill", [name for name in shipped("drills", mesh=True) if name != "mesh-link-loss"])
 def test_a_drill_of_the_mesh_passes_and_leaves_nothing(mesh: Fleet, tmp_path: Path, drill: str) -> None:
     ran = _run(mesh, tmp_path, drill)
     assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
@@ -41,17 +44,25 @@ def test_a_region_is_up_without_a_part_of_its_mesh(mesh: Fleet, part: str) -> No
     assert power.state(switch) == "up"
 
 
-@pytest.mark.parametrize(
-    "policy",
-    [{"outlierDetection": None}, {"outlierDetection": {"maxEjectionPercent": None}}],
-    ids=["no-outlier-detection", "ten-percent"],
-)
-def test_rules_that_cannot_fail_over_fail(mesh: Fleet, tmp_path: Path, policy: dict[str, Any]) -> None:
-    """Retries hide the errors: the client alone might see nothing."""
-    with rules(mesh, {"spec": {"trafficPolicy": policy}}):
-        ran = _run(mesh, tmp_path, "endpoint-blackhole")
-    assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
-    assert all(fault.confirmed_reverted for fault in ran.result.faults)
+def test_a_region_is_lost_behind_its_gateway(mesh: Fleet, tmp_path: Path) -> None:
+    """The edge balances over gateways here, and they over pods."""
+    ran = _run(mesh, tmp_path, "region-loss")
+    assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
+    _nothing_left(mesh)
+
+
+def test_what_an_istiod_says_of_a_region_behind_a_cut_link_is_stale(mesh: Fleet, tmp_path: Path) -> None:
+    """A pod is replaced in each region meanwhile: no istiod hears of it, and none says so by itself."""
+    settle(mesh)
+    ran = run_drill(
+        "mesh-link-loss", mesh.source or Path(), tmp_path / "out", during=("hold", lambda: _replace(mesh))
+    )
+    assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
+    read_out = [line.body for line in read(ran.folder / EVIDENCE) if isinstance(line.body, Reading)]
+    for probe in ("mesh-remote-endpoints", "mesh-home-endpoints"):
+        assert Reason.STALE in {reading.no_data for reading in read_out if reading.probe == probe}, probe
+    until(lambda: values(Scope(mesh), "mesh-remote-endpoints") == {"us": 3})
+    until(lambda: values(Scope(mesh), "mesh-home-endpoints") == {"eu": 3})
     _nothing_left(mesh)
 
 
@@ -71,3 +82,10 @@ def _nothing_left(mesh: Fleet) -> None:
         assert nft.tables(place) == []
     for part in ("istiod", "gateway"):
         assert power.state(_power(mesh, part)) == "up"
+
+
+def _replace(mesh: Fleet) -> None:
+    """One pod of each region goes, another comes."""
+    for region in mesh.regions.values():
+        pods = kubectl(region, "-n", NAMESPACE, "get", "pods", "-l", f"app={APP}", "-o", "name").split()
+        kubectl(region, "-n", NAMESPACE, "delete", "--wait=false", pods[0])

@@ -2,53 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import http.client
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from labdrill import kubectl, pid_of, settle, stopped
 from machinekit import Machine, fault, kill, running
-from meshlab import rules, status_at_the_gateway
+from meshlab import status_at_the_gateway, until, values
 
 from blackstart.cli import invoke
-from blackstart.evidence.records import Reading, Reason
+from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Fleet
-from blackstart.probes import load_probe, read
 from blackstart.probes.base import Scope
-from blackstart.schema.content import content_dir
-
-_PATIENCE = 20.0
 
 
 @pytest.fixture
 def scope(mesh: Fleet) -> Scope:
     """One for all looks of a test: probes remember their last one."""
     return Scope(mesh)
-
-
-def look(scope: Scope, probe: str) -> dict[str, Reading]:
-    """One look of a shipped probe: region -> what its gateway or istiod says."""
-    spec = load_probe(content_dir("probes") / f"{probe}.yaml")
-    return {reading.key: reading for reading in asyncio.run(read(spec, scope))}
-
-
-def values(scope: Scope, probe: str) -> dict[str, float | Reason | None]:
-    return {
-        key: reading.value if reading.no_data is None else reading.no_data
-        for key, reading in look(scope, probe).items()
-    }
-
-
-def until(so: Callable[[], bool]) -> None:
-    end = time.monotonic() + _PATIENCE
-    while not so():
-        assert time.monotonic() < end
-        time.sleep(0.3)
 
 
 @pytest.fixture
@@ -115,18 +88,3 @@ def test_a_gateway_that_hangs_has_no_data(mesh: Fleet, scope: Scope) -> None:
 def test_lint_has_nothing_to_say_of_the_rules_that_work(mesh: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 0
     assert ": warning: " not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("policy", "rule"),
-    [
-        ({"outlierDetection": None}, "BSM101"),
-        ({"outlierDetection": {"maxEjectionPercent": None}}, "BSM201"),
-    ],
-)
-def test_lint_names_the_rules_that_failed_in_the_drill(
-    mesh: Fleet, capsys: pytest.CaptureFixture[str], policy: dict[str, Any], rule: str
-) -> None:
-    with rules(mesh, {"spec": {"trafficPolicy": policy}}):
-        assert invoke(["lint", "--mesh", "--fleet", str(mesh.source)]) == 2
-    assert rule in capsys.readouterr().out

@@ -58,7 +58,9 @@ def test_without_a_mesh_it_is_refused_with_the_way_out(file: Path, tmp_path: Pat
     (tmp_path / "fleet.yaml").write_text(yaml.safe_dump(fleet))
     findings = check_file(file, load_fleet(tmp_path / "fleet.yaml"))
     said = "\n".join(str(f) for f in findings if f.severity == "error")
-    assert re.search(r'"(mesh|geo|external)"|has no `mesh`; the lab has one with `blackstart lab up --mesh`', said), said
+    assert re.search(r'"(mesh|geo|external)"|has no `mesh`; the lab has one with `blackstart lab up --mesh`', said), (
+        said
+    )
 
 
 @pytest.mark.parametrize("name", ["region-loss", "region-isolation", "service-failover", "link-loss"])

@@ -37,7 +37,9 @@ def fields(head: str) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("connection", ["fresh", "kept"])
-def test_clients_send_them_with_every_request(connection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_clients_send_them_with_every_request(
+    connection: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BS_KEY", "hunter2")
     found: list[Samples] = []
     with Server(lambda _: GOOD) as server:
@@ -136,7 +138,11 @@ def test_a_secret_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(SecretError, match=r"fleet.yaml:\d+: \$\{env:BS_KEY\} is not set"):
         revealed(found.headers)
     monkeypatch.setenv("BS_KEY", "hunter2")
-    for shown in (repr(found), found.model_dump_json(), repr(web.request_of("http://h/", True, revealed(found.headers)))):
+    for shown in (
+        repr(found),
+        found.model_dump_json(),
+        repr(web.request_of("http://h/", True, revealed(found.headers))),
+    ):
         assert "hunter2" not in shown
     # As evidence has it, and is judged by later.
     assert Entry.model_validate(found.model_dump(mode="json")) == found

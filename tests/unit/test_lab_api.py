@@ -63,6 +63,14 @@ def test_paths_of_the_demo() -> None:
     assert "/apis/apps/v1/namespaces/production/deployments/user-service" in map(object_path, demo("us"))
 
 
+@pytest.mark.parametrize(
+    ("kind", "plural"),
+    [("Gateway", "gateways"), ("ServiceEntry", "serviceentries"), ("NetworkPolicy", "networkpolicies")],
+)
+def test_plurals(kind: str, plural: str) -> None:
+    assert object_path({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}}) == f"/api/v1/{plural}/a"
+
+
 def test_certificates_hold_under_strict_rules(tmp_path: Path) -> None:
     authority = Authority(tmp_path, "test")
     server = authority.server("server", "server", ["127.0.0.1", "localhost"])

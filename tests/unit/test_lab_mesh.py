@@ -15,13 +15,16 @@ from blackstart.cli import cli
 from blackstart.fleet.model import Fleet
 from blackstart.lab import mesh, ports
 from blackstart.lab.fleetfile import THROUGH_MESH, fleet_document
-from blackstart.lab.meshrules import rules
+from blackstart.lab.meshrules import GEO_HEADER, rules
 from blackstart.lab.metrics import MetricsTargets, prometheus_config
 from blackstart.lab.parts import find_envoy
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.pki import Authority
 from blackstart.lab.regionfiles import RegionFiles
 from blackstart.lab.topology import topology
+from blackstart.plan.mesh.check import lint_mesh
+from blackstart.plan.mesh.files import read_files
+from blackstart.plan.mesh.model import Said
 
 LAB = topology(["us", "eu"])
 UIDS = {"us": "1", "eu": "2"}
@@ -95,3 +98,40 @@ def test_kind_has_no_mesh() -> None:
     done = CliRunner().invoke(cli, ["lab", "up", "--provider", "kind", "--mesh"])
     assert done.exit_code == 2
     assert "only the native provider" in done.output
+
+
+def test_who_belongs_somewhere_is_led_there_first() -> None:
+    routes = rules(["us", "eu"])[1]["spec"]["http"]
+    matched = [route["match"][0]["headers"][GEO_HEADER]["exact"] for route in routes[:-1]]
+    assert (matched, "match" in routes[-1]) == (["us", "eu"], False)
+    subsets = rules(["us", "eu"])[2]["spec"]["subsets"]
+    # A subset with labels of one region would have nobody left when that is lost.
+    assert all("labels" not in subset for subset in subsets)
+    assert [route["route"][0]["destination"]["subset"] for route in routes[:-1]] == [s["name"] for s in subsets]
+
+
+def test_the_service_outside_has_an_address_in_two_regions() -> None:
+    assert topology(["us"]).meeting() == {}
+    assert topology(["us", "eu", "as"]).meeting() == LAB.meeting()
+    assert [rule["kind"] for rule in rules(["us"])] == ["Gateway", "VirtualService", "DestinationRule"]
+    entry = rules(["us", "eu"], LAB.meeting())[3]
+    assert [end["locality"] for end in entry["spec"]["endpoints"]] == ["us/us-a", "eu/eu-a"]
+    assert len({end["address"] for end in entry["spec"]["endpoints"]}) == 2
+
+
+@pytest.mark.parametrize("regions", [["us"], ["us", "eu"], ["us", "eu", "as"]])
+def test_clients_past_the_edge(regions: list[str], tmp_path: Path) -> None:
+    uids = {name: name for name in regions}
+    fleet = Fleet.model_validate(fleet_document(topology(regions), LabPaths(tmp_path), uids, mesh=True))
+    wanted = {"mesh"} if len(regions) == 1 else {"mesh", "mesh-standby", "geo", "external"}
+    assert {*fleet.roles} - {"primary", "standby", "frontend"} == wanted
+    if "geo" in wanted:
+        assert fleet.services[fleet.resolve("geo")].entry.headers == {GEO_HEADER: "eu"}
+
+
+def test_lint_has_nothing_to_say_of_the_rules(tmp_path: Path) -> None:
+    for region in ("us", "eu"):
+        (tmp_path / region).mkdir()
+        (tmp_path / region / "mesh.yaml").write_text(yaml.safe_dump_all(rules(["us", "eu"], LAB.meeting())))
+    found = lint_mesh(read_files([tmp_path], Said(regions=("us", "eu"), replicas={"us": 3, "eu": 3})).mesh)
+    assert [str(finding) for finding in found if finding.severity != "info"] == []

@@ -54,8 +54,10 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         server = _server(region.cluster.kubeconfig)
         table.add_row(name, power_state(name, paths), server, shown(region.cluster.kubeconfig), prometheus, direct)
     console.print(table)
-    for service in fleet.services.values():
-        console.print(f"edge: {service.entry.url} from the observer", highlight=False)
+    for name, service in fleet.services.items():
+        headers = ", ".join(f"{key}: {value}" for key, value in service.entry.headers.items())
+        said = f" ({headers})" if headers else ""
+        console.print(f"{name}: {service.entry.url} from the observer{said}", highlight=False)
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 

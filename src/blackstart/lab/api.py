@@ -101,11 +101,13 @@ def ask(
 
 
 def object_path(obj: Object) -> str:
-    """The path of an object whose plural is its kind with an `s`."""
+    """The path of an object whose plural is that of an English word: gateways, serviceentries."""
     version, meta = obj["apiVersion"], obj["metadata"]
     root = f"/apis/{version}" if "/" in version else f"/api/{version}"
     namespace = f"/namespaces/{meta['namespace']}" if "namespace" in meta else ""
-    return f"{root}{namespace}/{obj['kind'].lower()}s/{meta['name']}"
+    kind = obj["kind"].lower()
+    plural = f"{kind[:-1]}ies" if kind[-1] == "y" and kind[-2] not in "aeiou" else f"{kind}s"
+    return f"{root}{namespace}/{plural}/{meta['name']}"
 
 
 def node_ready(nodes: Sequence[Object]) -> bool:

@@ -1,0 +1,134 @@
+"""Rules that documents recommend, on the lab: each makes a drill red, and lint had said so before.
+
+The same drills are green with the lab's own rules (test_mesh.py), of which
+lint has nothing to say (test_mesh_probes.py).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from labdrill import Ran, run_drill, settle
+from meshlab import instead
+from seedrules import Object, geo_routes, good, one_address, plain_routes, seed, with_policy
+
+from blackstart.cli import invoke
+from blackstart.fleet.model import Fleet
+from blackstart.lab.fleetfile import THROUGH_MESH as MESH
+from blackstart.lab.manifests import APP
+from blackstart.schema.result import Verdict
+
+GOOD_RULE = f"DestinationRule/{APP}"
+EJECTS_ALL = {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "5s", "maxEjectionPercent": 100}
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rules in the place of the lab's, what lint says of them, and which objective is missed.
+
+    `eu`: those of the other region, where they differ. `in_file`: lint can
+    tell only before the API server has dropped what it does not know.
+    """
+
+    drill: str
+    rules: Sequence[Object]
+    lint: set[str]
+    missed: str
+    eu: Sequence[Object] | None = None
+    in_file: bool = False
+
+
+CASES = {
+    # Without outlierDetection nothing has a priority: half of the traffic goes to the dead region for ever.
+    "gslb": Case(
+        "endpoint-blackhole", [seed("user-service-gslb"), plain_routes()], {"BSM101"}, f"{MESH}: gateway-ejections"
+    ),
+    # 10 % of 6 hosts is none: not one is ejected.
+    "failover": Case(
+        "endpoint-blackhole",
+        [seed("user-service-failover"), plain_routes()],
+        {"BSM201"},
+        f"{MESH}: gateway-ejections",
+    ),
+    # The default route answers everybody else, half of them from the region that is left.
+    "geo-routing": Case("geo-routing", geo_routes(meant=True), {"BSM311", "BSM312"}, "user-service-of-eu: rto"),
+    "one-address": Case("service-entry", [one_address()], {"BSM401"}, "partner: rto"),
+    # A weight is no failover.
+    "multi-cluster": Case(
+        "endpoint-blackhole",
+        [seed("user-service-multi-cluster"), plain_routes()],
+        {"BSM101"},
+        f"{MESH}: gateway-ejections",
+    ),
+    # The API server drops a subset beside the destination: users of eu are served anywhere, long before eu is lost.
+    "geo-routing-as-written": Case(
+        "geo-routing", geo_routes(meant=False), {"BSM302"}, "user-service-of-eu: geo-home", in_file=True
+    ),
+    # The older rule's policy counts, the one with outlierDetection does not.
+    "two-rules": Case(
+        "endpoint-blackhole",
+        [
+            seed("user-service-gslb"),
+            with_policy(seed("user-service-failover"), outlierDetection=EJECTS_ALL),
+            plain_routes(),
+        ],
+        {"BSM101", "BSM501"},
+        f"{MESH}: gateway-ejections",
+    ),
+    # Each istiod goes by the copy in its own cluster.
+    "one-region-only": Case(
+        "endpoint-blackhole",
+        [with_policy(good()[GOOD_RULE], outlierDetection=None)],
+        {"BSM101", "BSM511"},
+        f"{MESH}: gateway-ejections",
+        eu=[good()[GOOD_RULE]],
+    ),
+    # Ejected in the end, but until then each request waits in the lost region.
+    "no-retries-elsewhere": Case(
+        "endpoint-blackhole",
+        [
+            {
+                **plain_routes(),
+                "spec": {**plain_routes()["spec"], "http": [{"route": plain_routes()["spec"]["http"][0]["route"]}]},
+            }
+        ],
+        {"BSM322", "BSM331"},
+        f"{MESH}: availability",
+    ),
+}
+QUICK = ("gslb", "failover", "geo-routing", "one-address")
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in CASES])
+def test_what_lint_calls_wrong_fails(
+    mesh: Fleet, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = CASES[name]
+    settle(mesh)
+    with instead(mesh, {"us": case.rules, "eu": case.eu or case.rules}):
+        invoke(["lint", "--mesh", *_where(mesh, case, tmp_path), "-o", "json"])
+        said = {finding["rule"] for finding in json.loads(capsys.readouterr().out)}
+        ran = run_drill(case.drill, mesh.source or Path(), tmp_path / "out")
+    assert said >= case.lint, said
+    assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
+    assert case.missed in _missed(ran), ran.output
+    assert all(fault.confirmed_reverted for fault in ran.result.faults)
+
+
+def _missed(ran: Ran) -> set[str]:
+    """Service and objective: its kind, or the probe that it is about."""
+    missed = [o for o in ran.result.objectives if o.met is False]
+    return {f"{o.service}: {o.objective.split()[0] if o.kind == 'reading' else o.kind}" for o in missed}
+
+
+def _where(mesh: Fleet, case: Case, folder: Path) -> list[str]:
+    if not case.in_file:
+        return ["--fleet", str(mesh.source)]
+    file = folder / "mesh.yaml"
+    file.write_text(yaml.safe_dump_all(case.rules))
+    return [str(file)]
