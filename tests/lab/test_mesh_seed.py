@@ -10,10 +10,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
-from labdrill import Ran, run_drill, settle
+from labdrill import Ran, content, run_drill, settle
 from meshlab import instead
 from seedrules import Object, geo_routes, good, one_address, plain_routes, seed, with_policy
 
@@ -118,6 +119,29 @@ def test_what_lint_calls_wrong_fails(
     assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
     assert case.missed in _missed(ran), ran.output
     assert all(fault.confirmed_reverted for fault in ran.result.faults)
+
+
+@pytest.mark.full
+def test_where_nobody_may_be_served_elsewhere_errors_are_right(mesh: Fleet, tmp_path: Path) -> None:
+    """The same routes, and a drill that says so: at once an error, and home again afterwards."""
+
+    def errors(drill: dict[str, Any]) -> None:
+        kept = [
+            o
+            for o in drill["objectives"]
+            if (o["kind"], o["service"]) not in (("rto", "geo"), ("availability", "geo"))
+        ]
+        at_once = {"kind": "reading", "service": "geo", "probe": "geo-status", "bound": ">= 500"}
+        drill |= {"probes": [*drill["probes"], "geo-status"], "objectives": [*kept, at_once]}
+
+    drill = content("drills", "geo-routing", tmp_path, errors)
+    probe = {"probe": "geo-status", "kind": "http", "service": "geo", "measure": "status"}
+    (tmp_path / "probes").mkdir()
+    (tmp_path / "probes/geo-status.yaml").write_text(yaml.safe_dump(probe))
+    settle(mesh)
+    with instead(mesh, {"us": geo_routes(meant=True), "eu": geo_routes(meant=True)}):
+        ran = run_drill(drill, mesh.source or Path(), tmp_path / "out")
+    assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
 
 
 def _missed(ran: Ran) -> set[str]:
