@@ -16,7 +16,7 @@ import pytest
 import yaml
 from labdrill import Ran, content, run_drill, settle
 from meshlab import instead
-from seedrules import Object, geo_routes, good, one_address, plain_routes, seed, with_policy
+from seedrules import Object, geo_routes, good, one_address, pinned_routes, plain_routes, seed, with_policy
 
 from blackstart.cli import invoke
 from blackstart.fleet.model import Fleet
@@ -24,13 +24,14 @@ from blackstart.lab.fleetfile import THROUGH_MESH as MESH
 from blackstart.lab.manifests import APP
 from blackstart.schema.result import Verdict
 
+GEO = f"{APP}-of-eu"
 GOOD_RULE = f"DestinationRule/{APP}"
 EJECTS_ALL = {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "5s", "maxEjectionPercent": 100}
 
 
 @dataclass(frozen=True)
 class Case:
-    """Rules in the place of the lab's, what lint says of them, and which objective is missed.
+    """Rules in the place of the lab's, what lint says of them, and which objective is missed, which one met.
 
     `eu`: those of the other region, where they differ. `in_file`: lint can
     tell only before the API server has dropped what it does not know.
@@ -40,6 +41,7 @@ class Case:
     rules: Sequence[Object]
     lint: set[str]
     missed: str
+    met: str = ""
     eu: Sequence[Object] | None = None
     in_file: bool = False
 
@@ -56,8 +58,8 @@ CASES = {
         {"BSM201"},
         f"{MESH}: gateway-ejections",
     ),
-    # The default route answers everybody else, half of them from the region that is left.
-    "geo-routing": Case("geo-routing", geo_routes(meant=True), {"BSM311", "BSM312"}, "user-service-of-eu: rto"),
+    # The default route serves everybody else without one error, and hides those who get nothing else.
+    "geo-routing": Case("geo-routing", pinned_routes(), {"BSM311"}, f"{GEO}: rto", met=f"{MESH}: availability"),
     "one-address": Case("service-entry", [one_address()], {"BSM401"}, "partner: rto"),
     # A weight is no failover.
     "multi-cluster": Case(
@@ -66,9 +68,13 @@ CASES = {
         {"BSM101"},
         f"{MESH}: gateway-ejections",
     ),
+    # And as the document shares everybody else out: half of them fail, too.
+    "geo-routing-by-weight": Case(
+        "geo-routing", geo_routes(meant=True), {"BSM311", "BSM312"}, f"{MESH}: availability"
+    ),
     # The API server drops a subset beside the destination: users of eu are served anywhere, long before eu is lost.
     "geo-routing-as-written": Case(
-        "geo-routing", geo_routes(meant=False), {"BSM302"}, "user-service-of-eu: geo-home", in_file=True
+        "geo-routing", geo_routes(meant=False), {"BSM302"}, f"{GEO}: geo-home", in_file=True
     ),
     # The older rule's policy counts, the one with outlierDetection does not.
     "two-rules": Case(
@@ -117,7 +123,8 @@ def test_what_lint_calls_wrong_fails(
         ran = run_drill(case.drill, mesh.source or Path(), tmp_path / "out")
     assert said >= case.lint, said
     assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
-    assert case.missed in _missed(ran), ran.output
+    assert case.missed in _with(False, ran), ran.output
+    assert {case.met} <= {"", *_with(True, ran)}, ran.output
     assert all(fault.confirmed_reverted for fault in ran.result.faults)
 
 
@@ -139,15 +146,15 @@ def test_where_nobody_may_be_served_elsewhere_errors_are_right(mesh: Fleet, tmp_
     (tmp_path / "probes").mkdir()
     (tmp_path / "probes/geo-status.yaml").write_text(yaml.safe_dump(probe))
     settle(mesh)
-    with instead(mesh, {"us": geo_routes(meant=True), "eu": geo_routes(meant=True)}):
+    with instead(mesh, {"us": pinned_routes(), "eu": pinned_routes()}):
         ran = run_drill(drill, mesh.source or Path(), tmp_path / "out")
     assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
 
 
-def _missed(ran: Ran) -> set[str]:
+def _with(met: bool, ran: Ran) -> set[str]:
     """Service and objective: its kind, or the probe that it is about."""
-    missed = [o for o in ran.result.objectives if o.met is False]
-    return {f"{o.service}: {o.objective.split()[0] if o.kind == 'reading' else o.kind}" for o in missed}
+    found = [o for o in ran.result.objectives if o.met is met]
+    return {f"{o.service}: {o.objective.split()[0] if o.kind == 'reading' else o.kind}" for o in found}
 
 
 def _where(mesh: Fleet, case: Case, folder: Path) -> list[str]:
