@@ -29,6 +29,7 @@ from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
+from blackstart.run.foretell import foretell
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
@@ -135,7 +136,11 @@ class Supervisor:
             return End(how="blocked", detail=f"{held}; nothing was injected")
         looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
         checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
-        return self._refusal([*locked, *checks], "preflight") or self._stopped_early()
+        if refusal := self._refusal([*locked, *checks], "preflight") or self._stopped_early():
+            return refusal
+        if foretold := await foretell(self._parts.foretell, LOOK_DEADLINE):
+            self._log(foretold)
+        return self._stopped_early()
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))

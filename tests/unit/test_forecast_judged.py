@@ -1,0 +1,143 @@
+"""A forecast beside what was measured, in result.json and in reports; evidence without one is judged as before."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from evidence_builder import Scene, adding
+from runkit import World, drill, parts
+
+from blackstart.evidence.records import BODY, Foretold, Line, Note, Phase, PhaseStart
+from blackstart.judge import judge
+from blackstart.report import html, markdown
+from blackstart.report.foretold import brief, capacity
+from blackstart.run.display import say
+from blackstart.schema.forecast import Capacity, Expected, Figure, Forecast
+
+SERVICE = "user-service"
+
+
+def a_forecast(taken_out: tuple[float, float] = (1.0, 1.5), recovered: tuple[float, float] = (1.0, 1.5)) -> Forecast:
+    return Forecast(
+        by="the balancer's health checks",
+        taken_out=Expected(low=taken_out[0], high=taken_out[1]),
+        recovered=Expected(low=recovered[0], high=recovered[1]),
+        failback=Expected(low=0, high=5),
+        assumptions=["40 requests/s <each>"],
+        capacity=Capacity(clients=40, ready={"eu": 3}),
+    )
+
+
+def told(forecast: Forecast, scene: Scene | None = None) -> list[Line]:
+    """The evidence of a scene with a forecast: `us` is lost, `eu` takes over 1.2 s later."""
+    return adding(scene or Scene(), (0.7, Foretold(services={SERVICE: forecast})))
+
+
+def figures(lines: list[Line]) -> dict[Figure, tuple[float | None, bool | None]]:
+    return {c.figure: (c.measured, c.inside) for c in judge(lines).forecasts[SERVICE].compared}
+
+
+def test_measured_as_foretold() -> None:
+    found = figures(told(a_forecast()))
+    assert found["taken_out"] == (pytest.approx(1.2, abs=0.06), True)
+    assert found["recovered"] == (pytest.approx(1.2, abs=0.06), True)
+    assert found["failback"][1] is True
+
+
+def test_later_than_foretold_changes_no_verdict() -> None:
+    lines = told(a_forecast((0, 0.5), (0, 0)))
+    found = figures(lines)
+    assert (found["taken_out"][1], found["recovered"][1]) == (False, False)
+    assert judge(lines).verdict == judge(Scene().lines()).verdict
+
+
+def test_never_while_the_fault_lasts() -> None:
+    scene = Scene(outage=60)
+    assert figures(told(a_forecast(), scene))["taken_out"] == (None, False)
+    never = Expected(low=None, high=None)
+    found = figures(told(a_forecast().model_copy(update={"taken_out": never, "recovered": never}), scene))
+    assert (found["taken_out"], found["recovered"]) == ((None, True), (None, True))
+
+
+def test_requests_that_are_held_up_are_trouble_even_when_clients_get_their_answer() -> None:
+    def slowly(name: str, t: float) -> tuple[float, bool, str, None] | None:
+        return (0.4, True, "eu", None) if "entry" in name and 13.0 <= t < 14.0 else None
+
+    found = figures(told(a_forecast((0.9, 1.2), (0, 0)), Scene(outage=0, answer=slowly)))
+    assert found["taken_out"] == (pytest.approx(1.0, abs=0.06), True)
+    assert found["recovered"] == (0.0, True)
+
+
+def test_the_first_quiet_second_counts_not_what_comes_after() -> None:
+    found = figures(told(a_forecast(), Scene(bad=[(20.0, 20.5)])))
+    assert found["taken_out"][1] is True
+
+
+def test_evidence_without_a_forecast_and_without_t0() -> None:
+    assert judge(Scene().lines()).forecasts == {}
+    lines = [line for line in told(a_forecast()) if line.body.type != "fault"]
+    assert {inside for _, inside in figures(lines).values()} == {None}
+
+
+def test_reports_show_both() -> None:
+    lines = told(a_forecast())
+    page, summary = html(judge(lines), lines), markdown(judge(lines), lines)
+    assert "1.00 to 1.50 s" in page
+    assert "40 requests/s &lt;each&gt;" in page
+    assert "whether that is enough is unknown" in page
+    assert "recovered for good forecast 1.00 to 1.50 s, measured 1.2" in summary
+    lines = told(Forecast(reason="no cluster answers"))
+    assert "no forecast: no cluster answers" in html(judge(lines), lines)
+
+
+def test_in_a_line() -> None:
+    assert brief(a_forecast()).startswith("taken out of the routing 1.00 to 1.50 s, recovered for good 1.00")
+    assert brief(Forecast(reason="x")) == "none: x"
+    told = say(Foretold(services={SERVICE: a_forecast()}))
+    assert told is not None
+    assert told.text.startswith("forecast user-service: taken out")
+    enough = Capacity(clients=40, others=60, ready={"eu": 3, "as": 2}, per_pod=50)
+    assert capacity(enough).endswith("on ready pods 3 in eu, 2 in as; a pod takes 50/s: enough")
+    assert "NOT ENOUGH" in capacity(Capacity(clients=40, ready={}))
+
+
+def test_a_record_is_read_back() -> None:
+    body = Foretold(services={SERVICE: a_forecast()})
+    assert BODY.validate_json(body.model_dump_json()) == body
+
+
+def run(folder: Path, foretell: Callable[[], dict[str, Forecast]]) -> list[Line]:
+    return asyncio.run(drill(folder, parts(World(folder), foretell=foretell)))[1]
+
+
+def test_it_is_written_before_anything_is_broken(tmp_path: Path) -> None:
+    lines = run(tmp_path, lambda: {SERVICE: a_forecast()})
+    kinds = [line.body for line in lines]
+    [at] = [n for n, body in enumerate(kinds) if isinstance(body, Foretold)]
+    inject = next(n for n, b in enumerate(kinds) if isinstance(b, PhaseStart) and b.phase is Phase.INJECT)
+    assert at < inject
+    assert judge(lines).forecasts[SERVICE].forecast == a_forecast()
+
+
+def test_a_forecast_that_fails_costs_nothing_but_itself(tmp_path: Path) -> None:
+    def fail() -> dict[str, Forecast]:
+        raise ValueError("a bug")
+
+    lines = run(tmp_path, fail)
+    assert any(isinstance(b := line.body, Note) and b.text == "no forecast: ValueError: a bug" for line in lines)
+    assert judge(lines).verdict == judge([line for line in lines if line.body.type != "note"]).verdict
+
+
+def test_a_forecast_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("blackstart.run.supervisor.LOOK_DEADLINE", 0.2)
+
+    def slow() -> dict[str, Forecast]:
+        time.sleep(0.6)
+        return {}
+
+    said = [line.body.text for line in run(tmp_path, slow) if isinstance(line.body, Note)]
+    assert "no forecast: no configuration within 0.2 s" in said
