@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from evidence_builder import Scene, adding
+from evidence_builder import Scene
 from runkit import World, drill, parts
 
 from blackstart.evidence.records import BODY, Foretold, Line, Note, Phase, PhaseStart
@@ -34,7 +35,7 @@ def a_forecast(taken_out: tuple[float, float] = (1.0, 1.5), recovered: tuple[flo
 
 def told(forecast: Forecast, scene: Scene | None = None) -> list[Line]:
     """The evidence of a scene with a forecast: `us` is lost, `eu` takes over 1.2 s later."""
-    return adding(scene or Scene(), (0.7, Foretold(services={SERVICE: forecast})))
+    return replace(scene or Scene(), forecast=forecast).lines()
 
 
 def figures(lines: list[Line]) -> dict[Figure, tuple[float | None, bool | None]]:
@@ -101,7 +102,7 @@ def test_in_a_line() -> None:
     assert told is not None
     assert told.text.startswith("forecast user-service: taken out")
     enough = Capacity(clients=40, others=60, ready={"eu": 3, "as": 2}, per_pod=50)
-    assert capacity(enough).endswith("on ready pods 3 in eu, 2 in as; a pod takes 50/s: enough")
+    assert capacity(enough).endswith("60/s by others; ready pods: 3 in eu, 2 in as; a pod takes 50/s: enough")
     assert "NOT ENOUGH" in capacity(Capacity(clients=40, ready={}))
 
 
