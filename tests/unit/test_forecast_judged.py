@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ import pytest
 from evidence_builder import Scene
 from runkit import World, drill, parts
 
-from blackstart.evidence.records import BODY, Foretold, Line, Note, Phase, PhaseStart
+from blackstart.evidence.records import BODY, Foretold, Line, Phase, PhaseStart
 from blackstart.judge import judge
 from blackstart.report import html, markdown
 from blackstart.report.foretold import brief, capacity
@@ -49,11 +49,40 @@ def test_measured_as_foretold() -> None:
     assert found["failback"][1] is True
 
 
-def test_later_than_foretold_changes_no_verdict() -> None:
+@pytest.mark.parametrize("scene", [Scene(), Scene(outage=60), Scene(how="aborted")])
+@pytest.mark.parametrize("forecast", [a_forecast((0, 0.5), (0, 0)), Forecast(reason="no cluster answers")])
+def test_a_forecast_changes_nothing_but_itself(forecast: Forecast, scene: Scene) -> None:
+    lines = told(forecast, scene)
+    assert judge(lines).forecasts[SERVICE].forecast == forecast
+    without = [line for line in lines if line.body.type != "forecast"]
+    assert judge(lines).model_copy(update={"forecasts": {}}) == judge(without)
+
+
+def test_later_than_foretold() -> None:
     lines = told(a_forecast((0, 0.5), (0, 0)))
     found = figures(lines)
     assert (found["taken_out"][1], found["recovered"][1]) == (False, False)
-    assert judge(lines).verdict == judge(Scene().lines()).verdict
+    assert judge(lines).forecasts[SERVICE].compared[0].error == pytest.approx(0.7, abs=0.06)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "measured", "error"),
+    [
+        (1.0, 2.0, 1.5, 0.0),
+        (1.0, 2.0, 2.5, 0.5),
+        (1.0, 2.0, 0.5, -0.5),
+        (1.0, None, 0.5, -0.5),
+        (1.0, None, 9.0, 0.0),
+        (1.0, None, None, 0.0),
+        (1.0, 2.0, None, None),
+        (None, None, None, 0.0),
+        (None, None, 3.0, None),
+    ],
+)
+def test_the_error_is_what_lies_outside(
+    low: float | None, high: float | None, measured: float | None, error: float | None
+) -> None:
+    assert Expected(low=low, high=high).error(measured) == error
 
 
 def test_never_while_the_fault_lasts() -> None:
@@ -90,9 +119,12 @@ def test_reports_show_both() -> None:
     assert "1.00 to 1.50 s" in page
     assert "40 requests/s &lt;each&gt;" in page
     assert "whether that is enough is unknown" in page
-    assert "recovered for good forecast 1.00 to 1.50 s, measured 1.2" in summary
+    assert "recovered for good: forecast 1.00 to 1.50 s, measured 1.2" in summary
+    lines = told(a_forecast((0, 0.5), (0, 0)))
+    assert "0.70 s later" in html(judge(lines), lines)
     lines = told(Forecast(reason="no cluster answers"))
-    assert "no forecast: no cluster answers" in html(judge(lines), lines)
+    for report in html(judge(lines), lines), markdown(judge(lines), lines):
+        assert "no forecast: no cluster answers" in report
 
 
 def test_in_a_line() -> None:
@@ -119,8 +151,8 @@ def test_it_is_written_before_anything_is_broken(tmp_path: Path) -> None:
     lines = run(tmp_path, lambda: {SERVICE: a_forecast()})
     kinds = [line.body for line in lines]
     [at] = [n for n, body in enumerate(kinds) if isinstance(body, Foretold)]
-    inject = next(n for n, b in enumerate(kinds) if isinstance(b, PhaseStart) and b.phase is Phase.INJECT)
-    assert at < inject
+    baseline = next(n for n, b in enumerate(kinds) if isinstance(b, PhaseStart) and b.phase is Phase.BASELINE)
+    assert at < baseline
     assert judge(lines).forecasts[SERVICE].forecast == a_forecast()
 
 
@@ -129,16 +161,21 @@ def test_a_forecast_that_fails_costs_nothing_but_itself(tmp_path: Path) -> None:
         raise ValueError("a bug")
 
     lines = run(tmp_path, fail)
-    assert any(isinstance(b := line.body, Note) and b.text == "no forecast: ValueError: a bug" for line in lines)
-    assert judge(lines).verdict == judge([line for line in lines if line.body.type != "note"]).verdict
+    found = judge(lines)
+    assert found.forecasts[SERVICE].forecast == Forecast(reason="ValueError: a bug")
+    assert found.model_copy(update={"forecasts": {}}) == judge([x for x in lines if x.body.type != "forecast"])
 
 
 def test_a_forecast_that_takes_too_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("blackstart.run.supervisor.LOOK_DEADLINE", 0.2)
+    released = threading.Event()
 
     def slow() -> dict[str, Forecast]:
-        time.sleep(0.6)
+        released.wait(30)
         return {}
 
-    said = [line.body.text for line in run(tmp_path, slow) if isinstance(line.body, Note)]
-    assert "no forecast: no configuration within 0.2 s" in said
+    lines = run(tmp_path, slow)
+    released.set()
+    found = judge(lines)
+    assert found.forecasts[SERVICE].forecast.reason == "the configuration was not read within 0.2 s"
+    assert any(isinstance(x.body, PhaseStart) and x.body.phase is Phase.SETTLE for x in lines)

@@ -9,7 +9,7 @@ from blackstart.evidence.history import Sample, Track
 from blackstart.evidence.records import Phase
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times
-from blackstart.schema.forecast import Compared, Figure, Foreseen
+from blackstart.schema.forecast import Compared, Expected, Figure, Foreseen
 
 QUIET = 1.0
 """Seconds without a request in trouble, from which on what was lost counts as taken out of the routing."""
@@ -21,17 +21,26 @@ _SLOW = 0.1
 
 def foreseen(case: Case, clocks: Mapping[str, Times]) -> dict[str, Foreseen]:
     """Every forecast of the evidence with what came of it."""
-    found = {}
-    for service, forecast in case.history.forecasts.items():
-        times = clocks.get(service)
-        compared = []
-        for figure, expected in forecast.expected().items():
-            known, measured = _measured(case, service, figure, times)
-            within = (times.resolution or 0.0) if times else 0.0
-            inside = expected.holds(measured, within) if known else None
-            compared.append(Compared(figure=figure, expected=expected, measured=_ms(measured), inside=inside))
-        found[service] = Foreseen(forecast=forecast, compared=compared)
-    return found
+    return {
+        service: Foreseen(
+            forecast=forecast,
+            compared=[
+                _compared(case, service, figure, expected, clocks.get(service))
+                for figure, expected in forecast.expected().items()
+            ],
+        )
+        for service, forecast in case.history.forecasts.items()
+    }
+
+
+def _compared(case: Case, service: str, figure: Figure, expected: Expected, times: Times | None) -> Compared:
+    known, measured = _measured(case, service, figure, times)
+    if not known or times is None:
+        return Compared(figure=figure, expected=expected, measured=None, inside=None)
+    inside = expected.holds(measured, times.resolution or 0.0)
+    return Compared(
+        figure=figure, expected=expected, measured=_ms(measured), inside=inside, error=_ms(expected.error(measured))
+    )
 
 
 def _measured(case: Case, service: str, figure: Figure, times: Times | None) -> tuple[bool, float | None]:

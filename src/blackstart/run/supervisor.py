@@ -7,6 +7,7 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -135,12 +136,16 @@ class Supervisor:
         except Held as held:
             return End(how="blocked", detail=f"{held}; nothing was injected")
         looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
-        checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
+        # The forecast is read meanwhile, so that it costs a drill no time.
+        checks, foretold = await asyncio.gather(
+            run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE),
+            foretell(self._parts.foretell, dict.fromkeys(self._plan.services.values()), LOOK_DEADLINE),
+        )
         if refusal := self._refusal([*locked, *checks], "preflight") or self._stopped_early():
             return refusal
-        if foretold := await foretell(self._parts.foretell, LOOK_DEADLINE):
+        if foretold.services:
             self._log(foretold)
-        return self._stopped_early()
+        return None
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))
