@@ -8,8 +8,8 @@ lab's own rules are back afterwards, whatever ends this.
 Prints per time what was foretold and measured, the error (seconds outside of
 the forecast's bounds, 0: inside) and the distance from the middle of the
 bounds, so that wide bounds do not pass for good ones. The goal is 25 % of what
-was measured, or 0.5 s. `python bench/forecast.py [--settings 1,2]`, four
-drills of half a minute each per setting.
+was measured, or 0.5 s. `python bench/forecast.py [--settings 1,2] [--out DIR]`,
+four drills of half a minute each per setting.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ DRILLS = (
     # drill, service, hold
     ("endpoint-blackhole", "mesh", "8s"),
     ("endpoint-blackhole", "mesh", "12s"),
-    ("locality-failover", "mesh", "6s"),
+    ("locality-failover", "mesh", "8s"),
     ("gateway-loss", "frontend", "8s"),
 )
 
@@ -93,7 +93,9 @@ SETTINGS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description="the forecast of a mesh against its measurement")
     parser.add_argument("--settings", default="1,2,3,4,5", help="which of the five, such as 1,2")
-    chosen = [SETTINGS[int(n) - 1] for n in parser.parse_args().settings.split(",")]
+    parser.add_argument("--out", type=Path, help="keep the reports of the drills there")
+    options = parser.parse_args()
+    chosen = [SETTINGS[int(n) - 1] for n in options.settings.split(",")]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     build(tools(mesh=True), lambda _: None)
     paths = LabPaths(Path(".blackstart/lab").absolute())
@@ -103,7 +105,7 @@ def main() -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="blackstart-bench-") as folder:
             for n, setting in enumerate(chosen):
-                found += _under(setting, fleet, Path(folder) / str(n))
+                found += _under(setting, fleet, (options.out or Path(folder)) / str(n))
     finally:
         _apply(fleet, None)
         if ours:
@@ -185,15 +187,15 @@ def _line(each: Compared) -> str:
     if each.inside is None:
         return f"{NAMES[each.figure]:25} nothing measured"
     measured = "not while watched" if each.measured is None else f"{each.measured:.2f} s"
-    middle = _from_middle(each)
-    far = "-" if middle is None else f"{middle:+.2f} s"
+    off = _off(each)
+    far = "-" if off is None else f"{off:+.2f} s"
     return (
         f"{NAMES[each.figure]:25} forecast {expected(each.expected):26} measured {measured:17}"
         f" error {error(each):13} from the middle {far}"
     )
 
 
-def _from_middle(each: Compared) -> float | None:
+def _off(each: Compared) -> float | None:
     """Seconds from the middle of the bounds; 0 where both say `never`; None where only one of both is a time."""
     if each.expected.low is None and each.measured is None:
         return 0.0
@@ -212,7 +214,7 @@ def _summary(found: Sequence[Compared]) -> None:
         if mine:
             errors = sorted(abs(c.error) for c in mine if c.error is not None)
             bounds = sum(_good(c.error, c) for c in mine)
-            middle = sum(_good(_from_middle(c), c) for c in mine)
+            middle = sum(_good(_off(c), c) for c in mine)
             print(
                 f"  {name:25} bounds {bounds} of {len(mine)}   middle {middle} of {len(mine)}"
                 f"   error median {statistics.median(errors or [0.0]):.2f}   worst {max(errors, default=0.0):.2f}"

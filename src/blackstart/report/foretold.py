@@ -80,7 +80,7 @@ def error(each: Compared) -> str:
 
 
 def expected(time: Expected) -> str:
-    """`0.30 to 1.40 s`, `0 s`, `1.50 s or later, perhaps never`, `not while the fault lasts`."""
+    """`0.30 to 1.40 s`, `0 s`, `1.50 s or later`, `not while the fault lasts`."""
     if time.low is None:
         return "not while the fault lasts"
     if time.high is None:
