@@ -51,7 +51,9 @@ def forecast_rows(result: Result) -> dict[str, ForecastRow]:
 def _row(found: Foreseen) -> ForecastRow:
     forecast = found.forecast
     figures = [_figure(each) for each in found.compared]
-    told = "; ".join(f"{f.name.lower()}: forecast {f.expected}, measured {f.measured}, {f.error}" for f in figures)
+    told = "; ".join(
+        f"{f.name.lower()}: forecast {f.expected}, measured {f.measured}, error {f.error}" for f in figures
+    )
     none = f"no forecast: {forecast.reason}"
     return ForecastRow(
         figures=figures,

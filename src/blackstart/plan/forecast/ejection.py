@@ -11,7 +11,7 @@ from blackstart.plan.forecast.spans import NEVER, later, several, span
 from blackstart.schema.forecast import Expected
 
 _PHASES = 10
-"""So many moments within an interval at which a sweep may come."""
+"""Into so many parts an interval is cut; a sweep may come at the ends of each."""
 
 _PROOF = 0.6
 """Seconds that a fault is in place before the hold, while it is proven to bite."""
@@ -85,13 +85,13 @@ def courses(gateway: Gateway, region: str, clients: Clients) -> list[Course]:
     return [
         course(
             outliers,
-            takes=[out.low + part * (latest - out.low) * n / max(1, hosts - 1) for n in range(hosts)],
+            takes=[out.low + part * (latest - out.low) * (n + 1) / hosts for n in range(hosts)],
             merge=gateway.merge,
             lasts=clients.hold + _PROOF,
             window=clients.window,
-            chance=Chance((phase + 0.5) / _PHASES * outliers.interval, counts, tight),
+            chance=Chance(phase / _PHASES * outliers.interval, counts, tight),
         )
-        for part, phase, counts, tight in product(_ERRORS, range(_PHASES), (True, False), (True, False))
+        for part, phase, counts, tight in product(_ERRORS, range(_PHASES + 1), (True, False), (True, False))
     ]
 
 
