@@ -1,7 +1,7 @@
 """Ejected hosts come back, fail and go again while a fault lasts: Envoy's rules, event by event.
 
 A host is ejected for `base` x its back-off and let in at the next sweep. Each
-sweep that finds it in takes one off the back-off. Workers hear of the first
+sweep that finds it in for an interval takes one off the back-off. Workers hear of the first
 change at once, and of those within the merge window together. When the sweeps
 come, and what comes first of what is due at the same time, is chance and
 decides much: the same settings have several courses.
@@ -40,9 +40,9 @@ class Course:
 class Chance:
     """phase: when the first sweep comes, seconds.
 
-    counts: whether the sweep an interval after a host's return takes one off
-    its back-off; with Envoy 1.40 it does and does not. tight: whether changes
-    a whole merge window apart still go together.
+    counts: whether the sweep after a host's return takes one off its back-off,
+    for which a whole interval must have passed: some microseconds decide.
+    tight: whether changes a whole merge window apart still go together.
     """
 
     phase: float
