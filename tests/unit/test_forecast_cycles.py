@@ -49,6 +49,12 @@ def test_workers_hear_of_the_others_a_merge_window_later() -> None:
     assert run(4.0, merge=1.0).gone == pytest.approx(1.2)
 
 
+def test_what_workers_hear_after_the_fault_counts_too() -> None:
+    # Two of three are in at its end, none from 1.2 on; one of three is back at 5.5, the others at 6.5.
+    found = course(OUTLIERS, [0.2, 0.2, 0.2], 1.0, 0.5, 0.5, CHANCE)
+    assert found == near(inf, 6.0)
+
+
 def test_not_longer_than_envoy_allows() -> None:
     # 200 s, then 300 s in place of 400 s: out at 0.2, in at 200.5, out at 200.7, in at 501.5.
     found = run(250.0, Outliers(errors=3, interval=1.0, base=200.0, percent=100))

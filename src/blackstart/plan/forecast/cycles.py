@@ -156,12 +156,14 @@ def course(
 
 
 def _back(shares: Sequence[tuple[float, float]], lasts: float, window: float) -> float:
-    """From when on the average over a window is at least a half. After the fault shares only grow."""
-    for n, (start, _) in enumerate(shares):
-        ends = [min(at, start + window) for at, _ in shares[n + 1 :]] + [start + window]
-        got, at = 0.0, start
-        for end, (_, share) in zip(ends, shares[n:], strict=True):
-            got, at = got + (end - at) * share, end
-        if shares[n][1] > 0 and got >= window / 2 - _TINY:
-            return start - lasts
-    return shares[-1][0] - lasts
+    """From when on the average over a window is at least a half, and stays so."""
+    last = max((n for n in range(len(shares)) if _average(shares[n:], window) < 0.5 - _TINY), default=-1)
+    return shares[min(last + 1, len(shares) - 1)][0] - lasts
+
+
+def _average(shares: Sequence[tuple[float, float]], window: float) -> float:
+    """Over a window from the first; 0 while nothing is served at all."""
+    end = shares[0][0] + window
+    until = [min(at, end) for at, _ in shares[1:]] + [end]
+    got = sum(max(0.0, stop - at) * share for stop, (at, share) in zip(until, shares, strict=True))
+    return got / window if shares[0][1] else 0.0
