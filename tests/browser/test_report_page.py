@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 
-from evidence_builder import END, Scene, aborted
+from evidence_builder import END, FORECAST, Scene, aborted
 
 from blackstart.evidence.records import Line, Reason
 from blackstart.judge import judge
@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="needs Debian's ch
 
 RUNS = {
     "pass": Scene().lines(),
+    "forecast": Scene(forecast=FORECAST).lines(),
     "fail": Scene(outage=60).lines(),
     "unknown": Scene(replicas=lambda t: Reason.REFUSED).lines(),
     "aborted": aborted(at=6),

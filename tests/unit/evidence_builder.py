@@ -18,6 +18,7 @@ from blackstart.evidence.records import (
     End,
     FaultEvent,
     FaultState,
+    Foretold,
     GuardTrip,
     Header,
     Interval,
@@ -32,6 +33,7 @@ from blackstart.evidence.records import (
     Stream,
 )
 from blackstart.schema.drill import Drill
+from blackstart.schema.forecast import Capacity, Expected, Forecast
 
 START = 1000.0
 WALL = datetime(2026, 11, 3, 9, 30, tzinfo=UTC)
@@ -108,6 +110,17 @@ def stream(name: str, interval: float = 0.05) -> Stream:
 FRESH, KEPT, DIRECT_EU = "user-service/entry/fresh", "user-service/entry/kept", "user-service/direct/eu"
 
 
+FORECAST = Forecast(
+    by="the balancer's health checks",
+    taken_out=Expected(low=1.5, high=2.0),
+    recovered=Expected(low=1.5, high=2.0),
+    failback=Expected(low=0.0, high=2.5),
+    assumptions=["40 requests/s by the drill's own clients, timeout 1 s", "the balancer's cluster is user_service"],
+    capacity=Capacity(clients=40, others=25, ready={"eu": 3}, per_pod=50),
+)
+"""By a balancer without retries; a scene has one only when it is told so."""
+
+
 @dataclass(frozen=True)
 class Scene:
     """What is to be seen. `bad`: intervals in which entries fail. `silent`: in which no sample was recorded.
@@ -132,6 +145,7 @@ class Scene:
     phases: dict[Phase, float] = field(default_factory=lambda: dict(PHASES))
     end: float = END
     streams: Sequence[str] = (FRESH, KEPT, DIRECT_EU)
+    forecast: Forecast | None = None
 
     def seen(self, name: str, t: float) -> Answer | None:
         """The answer to a request that was due at `t`; None: not recorded."""
@@ -151,6 +165,8 @@ class Scene:
         """Everything recorded, with its time, in order."""
         found: list[tuple[float, Body]] = [(t, PhaseStart(phase=phase)) for phase, t in self.phases.items()]
         found += self._facts() + self._readings()
+        if self.forecast:
+            found.append((0.7, Foretold(services={"user-service": self.forecast})))
         for name in self.streams:
             found += self._samples(name)
         found.sort(key=lambda item: item[0])

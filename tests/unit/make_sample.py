@@ -8,7 +8,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from evidence_builder import START, T0, WALL, Answer, Scene
+from evidence_builder import FORECAST, START, T0, WALL, Answer, Scene
 
 from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.writer import Writer
@@ -40,7 +40,7 @@ def lively(seed: int) -> Scene:
             return (latency * 1.6, True, "eu", None)
         return (latency, True, dice.choice(["us", "eu"]) if t < 39.2 else "us", None)
 
-    return Scene(answer=answer)
+    return Scene(answer=answer, forecast=FORECAST)
 
 
 def main(folder: Path) -> None:

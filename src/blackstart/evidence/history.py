@@ -12,6 +12,7 @@ from blackstart.evidence.records import (
     End,
     FaultEvent,
     FaultState,
+    Foretold,
     GuardTrip,
     Header,
     Interval,
@@ -24,6 +25,7 @@ from blackstart.evidence.records import (
     Samples,
     Stream,
 )
+from blackstart.schema.forecast import Forecast
 
 
 class Window(NamedTuple):
@@ -115,6 +117,7 @@ class History:
     notes: tuple[Moment[Note], ...]
     outstanding: Outstanding | None
     end: Moment[End] | None
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
 
     @property
     def window(self) -> Window:
@@ -151,6 +154,7 @@ class _Fold:
     notes: list[Moment[Note]] = field(default_factory=list)
     outstanding: Outstanding | None = None
     end: Moment[End] | None = None
+    forecasts: dict[str, Forecast] = field(default_factory=dict)
 
     def take(self, line: Line) -> None:
         match line.body:
@@ -158,6 +162,8 @@ class _Fold:
                 self._take_samples(line.n, samples)
             case PhaseStart(phase=phase):
                 self.phases.append((phase, line.t))
+            case Foretold() as foretold:
+                self.forecasts = foretold.services
             case FaultEvent() as event:
                 self.faults.setdefault(event.fault, []).append(Moment(line.t, line.at, event))
             case Activity() as activity:
@@ -214,6 +220,7 @@ def fold(lines: Iterable[Line]) -> History:
         notes=tuple(state.notes),
         outstanding=state.outstanding,
         end=state.end,
+        forecasts=state.forecasts,
     )
 
 

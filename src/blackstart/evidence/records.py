@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
+from blackstart.schema.forecast import Forecast
+
 
 class Reason(StrEnum):
     """Why a probe has no data."""
@@ -75,6 +77,13 @@ class Header(_Record):
     initiator: str
     monotonic: float
     wall: str
+
+
+class Foretold(_Record):
+    """What is expected of each service, by name; written before anything is broken."""
+
+    type: Literal["forecast"] = "forecast"
+    services: dict[str, Forecast]
 
 
 class PhaseStart(_Record):
@@ -205,7 +214,18 @@ class End(_Record):
 
 
 Body = Annotated[
-    Header | PhaseStart | Samples | Reading | FaultEvent | Activity | GuardTrip | Check | Note | Outstanding | End,
+    Header
+    | Foretold
+    | PhaseStart
+    | Samples
+    | Reading
+    | FaultEvent
+    | Activity
+    | GuardTrip
+    | Check
+    | Note
+    | Outstanding
+    | End,
     Field(discriminator="type"),
 ]
 BODY: TypeAdapter[Body] = TypeAdapter(Body)

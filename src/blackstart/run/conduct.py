@@ -16,6 +16,7 @@ from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
 from blackstart.fleet.model import Cluster
 from blackstart.fleet.objects import Ref
+from blackstart.plan.forecast.live import forecasts
 from blackstart.plan.locks import homes, lock_lease
 from blackstart.plan.resolve import Plan
 from blackstart.plan.touched import touched
@@ -85,6 +86,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
         outstanding=lambda: outstanding(store, run_id),
         latest=lambda: list(store.read(run_id).latest.values()),
+        foretell=partial(forecasts, plan),
         alive=partial(store.alive, run_id),
         shielding=_shielding(plan, guarded, run_id, store),
     )

@@ -21,6 +21,7 @@ from blackstart.evidence.records import (
     End,
     FaultEvent,
     FaultState,
+    Foretold,
     GuardTrip,
     Header,
     Note,
@@ -28,6 +29,7 @@ from blackstart.evidence.records import (
     Phase,
     PhaseStart,
 )
+from blackstart.report.foretold import brief
 from blackstart.run.outlook import Outlook
 from blackstart.run.watch import Watch, Window
 from blackstart.schema.drill import Phases
@@ -58,6 +60,8 @@ def say(body: Body) -> Said | None:
             return Said("info", f"run {body.run_id}: drill {body.drill['drill']} on fleet {body.fleet['fleet']}")
         case PhaseStart():
             return Said("info", f"phase {body.phase.value}")
+        case Foretold():
+            return Said("info", "; ".join(f"forecast {name}: {brief(f)}" for name, f in body.services.items()))
         case Check():
             mark = {True: "ok", False: "NOT OK", None: "unknown"}[body.ok]
             return Said("good" if body.ok else "error", f"{mark:7} {body.name}: {body.detail}")

@@ -13,6 +13,7 @@ from blackstart.run.census import Census
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
+from blackstart.schema.forecast import Forecast
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,9 @@ class Parts:
     earlier drill, or this one, must not have left behind. census: counts what
     each region of each service has. outstanding: ids of faults of this run
     that are not put back. latest: where each of its faults stands, by the undo
-    store. alive: lets other processes see that the run goes on. shielding: what puts things back when the
-    supervisor cannot.
+    store. foretell: what is expected of each service, by configuration. alive:
+    lets other processes see that the run goes on. shielding: what puts things
+    back when the supervisor cannot.
     """
 
     sample: Sample
@@ -37,6 +39,7 @@ class Parts:
     recover: Sequence[str]
     outstanding: Callable[[], list[str]]
     latest: Callable[[], Sequence[Entry]] = list
+    foretell: Callable[[], dict[str, Forecast]] = dict
     alive: Callable[[], AbstractContextManager[None]] = nullcontext
     shielding: Shielding = field(default_factory=Shielding)
 

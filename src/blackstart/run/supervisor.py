@@ -7,6 +7,7 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -29,6 +30,7 @@ from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
+from blackstart.run.foretell import foretell
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
@@ -134,8 +136,16 @@ class Supervisor:
         except Held as held:
             return End(how="blocked", detail=f"{held}; nothing was injected")
         looks = {**self._parts.preflight, **{f"slate/{name}": look for name, look in self._parts.slate.items()}}
-        checks = await run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE)
-        return self._refusal([*locked, *checks], "preflight") or self._stopped_early()
+        # The forecast is read meanwhile, so that it costs a drill no time.
+        checks, foretold = await asyncio.gather(
+            run_looks({f"preflight/{name}": look for name, look in looks.items()}, LOOK_DEADLINE),
+            foretell(self._parts.foretell, dict.fromkeys(self._plan.services.values()), LOOK_DEADLINE),
+        )
+        if refusal := self._refusal([*locked, *checks], "preflight") or self._stopped_early():
+            return refusal
+        if foretold.services:
+            self._log(foretold)
+        return None
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))

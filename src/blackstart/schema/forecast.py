@@ -27,6 +27,30 @@ class Expected(Model):
         above = self.low is not None and measured >= self.low - within
         return above and (self.high is None or measured <= self.high + within)
 
+    def error(self, measured: float | None) -> float | None:
+        """Seconds by which a measured time is outside: negative if too soon; None where no number says it."""
+        if self.holds(measured):
+            return 0.0
+        if measured is None or self.low is None:
+            return None
+        return measured - (self.low if measured < self.low or self.high is None else self.high)
+
+
+class Compared(Model):
+    """A forecast beside what was measured.
+
+    `measured` None: it did not come to pass while clients were watched.
+    `inside`: as foretold, give or take the clock's resolution; None: the
+    evidence does not say. `error`: seconds outside of the bounds, negative if
+    too soon; None: not known, or only one of both is a time.
+    """
+
+    figure: Figure
+    expected: Expected
+    measured: float | None
+    inside: bool | None
+    error: float | None = None
+
 
 class Capacity(Model):
     """Whether the survivors can carry what the clients ask.
@@ -83,3 +107,10 @@ class Forecast(Model):
             "failback": self.failback,
         }
         return {figure: span for figure, span in found.items() if span is not None}
+
+
+class Foreseen(Model):
+    """A forecast, and what came of it."""
+
+    forecast: Forecast
+    compared: list[Compared] = []

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import Literal
 
 from blackstart.schema.base import Model
+from blackstart.schema.forecast import Foreseen
 
 
 class Verdict(StrEnum):
@@ -151,6 +152,7 @@ class Result(Model):
     objectives: list[ObjectiveResult]
     clock: dict[str, Clock]
     tallies: dict[str, dict[str, Tally]] = {}
+    forecasts: dict[str, Foreseen] = {}
     faults: list[FaultResult]
     undo: Undo
     versions: dict[str, str]

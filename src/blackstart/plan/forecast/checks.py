@@ -40,9 +40,9 @@ def unhindered(balancer: Balancer, silent: bool, clients: Clients) -> Expected:
     return out
 
 
-def back(balancer: Balancer) -> Expected:
-    """From a region's return until clients are sent to it again: `healthy` good checks."""
+def back(balancer: Balancer, silent: bool) -> Expected:
+    """From a region's return until clients are sent to it again: `healthy` good checks, after a silent one's end."""
     checks = balancer.checks
     if checks is None:
         return AT_ONCE
-    return span(0.0, checks.timeout + checks.healthy * checks.interval)
+    return span(0.0, (checks.timeout if silent else 0.0) + checks.healthy * checks.interval)

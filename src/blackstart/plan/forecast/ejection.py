@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from blackstart.plan.forecast.settings import Clients, Gateway, Outliers
-from blackstart.plan.forecast.spans import NEVER, later, span
+from itertools import product
+from math import inf
+
+from blackstart.plan.forecast.cycles import Chance, Course, course
+from blackstart.plan.forecast.settings import Clients, Gateway
+from blackstart.plan.forecast.spans import NEVER, later, several, span
 from blackstart.schema.forecast import Expected
 
-_LONGEST = 300.0
-"""Envoy's max_ejection_time, its default."""
-_CYCLES = 1000
+_PHASES = 10
+"""Into so many parts an interval is cut; a sweep may come at the ends of each."""
+
+_PROOF = 0.6
+"""Seconds that a fault is in place before the hold, while it is proven to bite."""
+
+_HOSTS = 6
+"""More hosts than these behave as these do."""
+
+_ERRORS = (0.0, 0.25, 0.5, 1.0)
+"""How late in its bounds the last host is ejected."""
 
 
 def ejected(gateway: Gateway, region: str, clients: Clients) -> Expected:
@@ -46,32 +58,41 @@ def taken_out(gateway: Gateway, region: str, clients: Clients) -> Expected:
     return later(ejected(gateway, region, clients), span(waits, gateway.merge))
 
 
-def returns(outliers: Outliers, out: Expected, hold: float) -> Expected:
-    """Until ejected hosts are first tried again: after baseEjectionTime, at the next sweep; NEVER: not in `hold`."""
-    again = later(out, span(outliers.base, outliers.base + outliers.interval))
-    if again.low is None or again.low >= hold:
-        return NEVER
-    return again if again.high is not None and again.high < hold else span(again.low, None)
-
-
 def back(gateway: Gateway, region: str, clients: Clients) -> Expected:
-    """From the end of the fault until the region's hosts get requests again.
+    """From the end of the fault until the region's hosts get requests again."""
+    found = courses(gateway, region, clients)
+    return several([each.back for each in found]) if found else span(0.0, gateway.merge)
 
-    They return baseEjectionTime x n after their n-th ejection, at a sweep; how
-    much of that is over already is chance. Then the merge window. n grows while
-    the fault lasts, but may fall again between two ejections.
+
+def for_good(gateway: Gateway, region: str, clients: Clients) -> Expected:
+    """Until no request is sent to the region any more while the fault lasts, and that can be told.
+
+    Ejected hosts are tried again; where that happens too close to the end of
+    the fault, no window of the clients is left that shows the recovery.
     """
-    found, outliers = ejected(gateway, region, clients), gateway.outliers
-    if found.low is None or outliers is None:
-        return span(0.0, gateway.merge)
-    left = outliers.base + outliers.interval
-    each = clients.hold if found.high is None else found.high
-    soonest, latest, n = found.low, each, 1
-    while soonest < clients.hold and n < _CYCLES:
-        out = min(outliers.base * n, max(_LONGEST, outliers.base))
-        left = max(left, min(latest, clients.hold) + out + outliers.interval - clients.hold)
-        soonest, latest, n = soonest + out, latest + out + outliers.interval + each, n + 1
-    return span(0.0, left + gateway.merge)
+    latest = clients.hold + _PROOF - clients.window
+    found = courses(gateway, region, clients)
+    return several([each.gone if each.gone <= latest else inf for each in found]) if found else NEVER
+
+
+def courses(gateway: Gateway, region: str, clients: Clients) -> list[Course]:
+    """What may happen, by when the sweeps come and how fast errors add up; none where no host is ever ejected."""
+    out, outliers, hosts = ejected(gateway, region, clients), gateway.outliers, gateway.hosts.get(region, 0)
+    if out.low is None or outliers is None:
+        return []
+    latest = clients.hold if out.high is None else out.high
+    hosts = min(hosts, _HOSTS)
+    return [
+        course(
+            outliers,
+            takes=[out.low + part * (latest - out.low) * (n + 1) / hosts for n in range(hosts)],
+            merge=gateway.merge,
+            lasts=clients.hold + _PROOF,
+            window=clients.window,
+            chance=Chance(phase / _PHASES * outliers.interval, counts, tight),
+        )
+        for part, phase, counts, tight in product(_ERRORS, range(_PHASES + 1), (True, False), (True, False))
+    ]
 
 
 def _try(gateway: Gateway) -> float:

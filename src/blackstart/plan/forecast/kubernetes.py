@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blackstart.plan.forecast.settings import Readiness
-from blackstart.plan.forecast.spans import later, span
+from blackstart.plan.forecast.spans import span
 from blackstart.schema.forecast import Expected
 
 PUSH = span(0.0, 0.5)
@@ -24,11 +24,6 @@ def not_ready(probe: Readiness) -> Expected:
     each = max(probe.period, probe.timeout)
     soonest = probe.timeout + (probe.failures - 1) * each
     return span(soonest, soonest + probe.period)
-
-
-def told_to_mesh(probe: Readiness) -> Expected:
-    """Until proxies no longer send to a pod that answers nothing, by its readinessProbe alone."""
-    return later(not_ready(probe), PUSH)
 
 
 def lost_alone(probe: Readiness) -> Expected:

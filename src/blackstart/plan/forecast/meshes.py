@@ -30,22 +30,15 @@ def recovered(gateway: Gateway, region: str, clients: Clients) -> Expected:
     how = hidden(gateway, region, clients)
     if how:
         return AT_ONCE
-    out = ejection.taken_out(gateway, region, clients)
     if how is None:
         return span(0.0, None)
+    out = ejection.taken_out(gateway, region, clients)
     if out.low is None:
         return NEVER
+    if out.high is not None and out.high <= (1 - clients.success) * clients.window:
+        return span(0.0, out.high)
+    found = ejection.for_good(gateway, region, clients)
+    if found.low is None:
+        return NEVER
     # The last tries of a request that began earlier already meet the survivors.
-    saved = gateway.retries.count * (gateway.retries.per_try or gateway.connect)
-    return _for_good(gateway, region, clients, span(out.low - saved, out.high))
-
-
-def _for_good(gateway: Gateway, region: str, clients: Clients, out: Expected) -> Expected:
-    """The same when ejected hosts come back before the fault ends: each time they cost requests."""
-    if gateway.outliers is None or out.low is None or out.high is None:
-        return out
-    again = ejection.returns(gateway.outliers, ejection.ejected(gateway, region, clients), clients.hold)
-    if again.low is None or out.high <= (1 - clients.success) * clients.window:
-        return out
-    surely = again.high is not None and not gateway.retries.count
-    return span(again.low if surely else out.low, None)
+    return span(found.low - gateway.retries.count * (gateway.retries.per_try or gateway.connect), found.high)

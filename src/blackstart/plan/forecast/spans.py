@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from math import inf
 
 from blackstart.schema.forecast import Expected
 
@@ -13,6 +14,12 @@ AT_ONCE = Expected(low=0.0, high=0.0)
 def span(low: float, high: float | None) -> Expected:
     """Between two times, rounded to milliseconds; nothing here is known better."""
     return Expected(low=round(max(0.0, low), 3), high=None if high is None else round(max(0.0, high), 3))
+
+
+def several(times: Sequence[float]) -> Expected:
+    """One of several times; inf: not while the fault lasts."""
+    low, high = min(times), max(times)
+    return NEVER if low == inf else span(low, None if high == inf else high)
 
 
 def later(of: Expected, by: Expected) -> Expected:

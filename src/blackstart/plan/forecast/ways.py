@@ -78,7 +78,7 @@ def _silent(loss: Loss, way: Way, clients: Clients) -> Outcome | str:
         if seen.low is not None:
             # Whether its checks reach the pods or end at the gateway is not in its configuration.
             out = span(min(seen.low, out.low if out.low is not None else seen.low), out.high)
-        back = last([back, checks.back(way.balancer)])
+        back = last([back, checks.back(way.balancer, silent=True)])
         because = "the balancer notices only if its health checks reach the pods"
     return Outcome("the gateway's outlier detection", out, recovered, back, because)
 
@@ -119,6 +119,6 @@ def _balanced(balancer: Balancer, clients: Clients, silent: bool, because: str =
         by="the balancer's health checks",
         taken_out=checks.unhindered(balancer, silent, clients),
         recovered=checks.recovered(balancer, silent, clients),
-        failback=checks.back(balancer),
+        failback=checks.back(balancer, silent),
         because=because,
     )
