@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from blackstart.evidence.records import (
     Activity,
+    Addresses,
     Check,
+    Crossing,
     End,
     FaultEvent,
     FaultState,
@@ -115,6 +117,8 @@ class History:
     notes: tuple[Moment[Note], ...]
     outstanding: Outstanding | None
     end: Moment[End] | None
+    addresses: Addresses | None = None
+    crossings: tuple[Moment[Crossing], ...] = ()
 
     @property
     def window(self) -> Window:
@@ -151,6 +155,8 @@ class _Fold:
     notes: list[Moment[Note]] = field(default_factory=list)
     outstanding: Outstanding | None = None
     end: Moment[End] | None = None
+    addresses: Addresses | None = None
+    crossings: list[Moment[Crossing]] = field(default_factory=list)
 
     def take(self, line: Line) -> None:
         match line.body:
@@ -170,6 +176,10 @@ class _Fold:
                 self.guards.append(Moment(line.t, line.at, trip))
             case Note() as note:
                 self.notes.append(Moment(line.t, line.at, note))
+            case Addresses() as addresses:
+                self.addresses = addresses
+            case Crossing() as crossing:
+                self.crossings.append(Moment(line.t, line.at, crossing))
             case Outstanding() as outstanding:
                 self.outstanding = outstanding
             case End() as end:
@@ -214,6 +224,8 @@ def fold(lines: Iterable[Line]) -> History:
         notes=tuple(state.notes),
         outstanding=state.outstanding,
         end=state.end,
+        addresses=state.addresses,
+        crossings=tuple(state.crossings),
     )
 
 

@@ -9,6 +9,7 @@ from blackstart.evidence.records import FaultState, Line
 from blackstart.judge.case import Case
 from blackstart.judge.clock import times
 from blackstart.judge.coverage import tallies
+from blackstart.judge.dependencies import dependencies
 from blackstart.judge.gates import Findings
 from blackstart.judge.objectives import judge_objectives
 from blackstart.judge.score import score
@@ -43,6 +44,7 @@ def judge(lines: Iterable[Line]) -> Result:
         clock={service: found.clock() for service, found in clocks.items()},
         tallies=tallies(case),
         faults=[_fault(fault) for fault in history.faults],
+        dependencies=dependencies(case),
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),
         versions=header.versions,
         digests=header.digests,
