@@ -39,11 +39,8 @@ def test_who_tries_over_a_lost_link_is_listed(lab: Fleet, tmp_path: Path) -> Non
     assert pod.attempts == BY_POD
     assert pod.last_s is not None
     by_node = next(seen.pop(key) for key in list(seen) if key[0] == "node")
-    assert (by_node.source_region, by_node.destination, by_node.destination_region) == (
-        "us",
-        f"{NAMESPACE}/{APP}",
-        "eu",
-    )
+    assert by_node.source_region == "us"
+    assert (by_node.destination, by_node.destination_region) == (f"{NAMESPACE}/{APP}", "eu")
     assert by_node.destination_address == offered
     assert by_node.attempts == BY_NODE, "the control probe's own attempts are not among them"
     assert seen == {}, "nobody else tried"
@@ -105,8 +102,8 @@ def pods(fleet: Fleet, region: str) -> list[str]:
 
 
 def netns_of(address: str) -> Place:
-    """The network namespace of a pod."""
-    for file in Path("/run/netns").glob("cni-*"):
+    """The network namespace of a pod: that of its processes, since its file is seen by its containerd only."""
+    for file in Path("/proc").glob("[0-9]*/ns/net"):
         with suppress(OSError):
             if address in addresses(place := Place(netns=file)):
                 return place
@@ -116,9 +113,10 @@ def netns_of(address: str) -> Place:
 def attempt(place: Place, address: str, times: int, patience: float) -> None:
     """Try to connect, in vain."""
     for _ in range(times):
-        with open_socket(place) as sock, pytest.raises(TimeoutError):
+        with open_socket(place) as sock:
             sock.settimeout(patience)
-            sock.connect(split(address))
+            with pytest.raises(TimeoutError):
+                sock.connect(split(address))
 
 
 def split(address: str) -> tuple[str, int]:
