@@ -289,6 +289,13 @@ def test_a_cluster_that_says_nothing_is_told_and_costs_no_drill(here: Bench) -> 
     assert found.known, "what fleet.yaml and the places say"
 
 
+def test_two_names_of_one_place_are_one_client(here: Bench) -> None:
+    """`here` and `there` are this machine; clients ask from the first, so nothing from here is a dependency."""
+    ours = [known for known in known_addresses(here.fleet).known if known.kind in ("client", "place", "node")]
+    assert {(known.name, known.kind) for known in ours} <= {("here", "client")}
+    assert len({known.address for known in ours}) == len(ours)
+
+
 def test_a_place_knows_its_own_addresses() -> None:
     assert not any(address.startswith("127.") for address in addresses(Place()))
     assert source_of(Place(), "127.0.0.1", 9) == "127.0.0.1"

@@ -88,16 +88,17 @@ def _of_cluster(fleet: Fleet, region: str, missing: list[str]) -> list[Known]:
 
 
 def _places(fleet: Fleet, missing: list[str]) -> Iterator[Known]:
-    asking = _asking(fleet)
-    for name, place in fleet.places.items():
-        regions = [region for region, found in fleet.regions.items() if found.place == name]
+    """The addresses of each place; several names of one namespace are one place."""
+    asking = {fleet.places[name].netns for name in _asking(fleet)}
+    for netns, name in {place.netns: name for name, place in reversed(fleet.places.items())}.items():
+        regions = [region for region, found in fleet.regions.items() if fleet.places[found.place].netns == netns]
         try:
-            addresses = addresses_of(place)
+            addresses = addresses_of(fleet.places[name])
         except OSError as error:
             missing.append(f"place {name}: {error}")
             continue
         for address in addresses:
-            if name in asking:
+            if netns in asking:
                 yield Known(address=address, name=name, kind="client")
             elif len(regions) == 1:
                 yield Known(address=address, name=name, region=regions[0], kind="node")
