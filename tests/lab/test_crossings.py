@@ -71,7 +71,7 @@ def test_without_a_cut_nobody_is_said_to_be_innocent(lab: Fleet, tmp_path: Path)
     told = ran.result.dependencies
     assert told is not None
     assert (told.found, told.counted) == ([], [])
-    assert "nothing of it is dropped by blackstart" in told.not_counted[0]
+    assert "no counter of it was read" in told.not_counted[0]
     assert "Not counted." in (ran.folder / "report.html").read_text()
 
 

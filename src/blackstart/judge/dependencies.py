@@ -12,8 +12,10 @@ from blackstart.judge.case import Case
 from blackstart.judge.names import Named, Names
 from blackstart.schema.result import Dependencies, Dependency
 
-_NO_CUT = "nothing of it is dropped by blackstart, and fleet.yaml has no gateway (regions.*.mesh.gateway) to ask"
-_GATEWAYS_ONLY = "nothing of it is dropped by blackstart, so nobody but the gateways tells who tried"
+_NO_CUT = "no counter of it was read (only a cut by blackstart itself counts), and no gateway of a mesh was asked"
+_GATEWAYS_ONLY = (
+    "no counter of it was read (only a cut by blackstart itself counts): nobody but gateways tells who tried"
+)
 
 
 @dataclass(frozen=True)

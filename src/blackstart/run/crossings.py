@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -19,7 +20,7 @@ EVERY = 2.0
 """Seconds between two looks: what a crash of the machine may cost."""
 
 _DEADLINE = 2.0
-_PATIENCE = 15.0
+_PATIENCE = 10.0
 
 Read = Callable[[], list[Crossing]]
 """Everything that is counted now; blocking."""
@@ -78,11 +79,14 @@ class Tally:
 
     def __init__(self, store: Store, run: str, fleet: Fleet) -> None:
         self._store, self._run, self._fleet = store, run, fleet
+        # A look that was given up may still go on.
+        self._lock = threading.Lock()
         self._gateways = {name: Gateway(fleet, name) for name, region in fleet.regions.items() if region.mesh}
 
     def read(self) -> list[Crossing]:
         """All of them now. Raises UndoError when it is not known which faults there are."""
-        return [*self._cuts(), *(gateway.read() for gateway in self._gateways.values())]
+        with self._lock:
+            return [*self._cuts(), *(gateway.read() for gateway in self._gateways.values())]
 
     def _cuts(self) -> list[Crossing]:
         found: list[Crossing] = []

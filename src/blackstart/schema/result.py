@@ -143,7 +143,7 @@ class Dependency(Model):
     `destination` are the addresses and the region is None unless the address
     is of a region's pods. `counted_by` nft: at the cut; envoy: failures that
     the gateway of the source's region tells. `last_s`: the last attempt,
-    seconds after T0.
+    seconds after T0. `fault` is empty where a gateway tells.
     """
 
     fault: str
