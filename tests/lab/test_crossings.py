@@ -59,7 +59,7 @@ def test_clients_and_the_edge_are_no_workloads(lab: Fleet, tmp_path: Path) -> No
     assert ran.code == 0, ran.output
     told = ran.result.dependencies
     assert told is not None
-    assert {(d.source, d.source_kind) for d in told.found} == {("edge", "place")}
+    assert {(d.source, d.source_kind) for d in told.found} == {("edge", "place")}, told.found
     assert all(d.destination == f"{NAMESPACE}/{APP}" and d.destination_region == "us" for d in told.found)
     # The direct client alone asks twenty times a second.
     assert told.own > 100
