@@ -48,8 +48,12 @@ class Tables:
     def __init__(self, here: Bench) -> None:
         self.here, self.names, self.expired, self.bites = here, set[str](), False, True
         self.scripts: list[str] = []
+        self.counters: list[tuple[str, str, int, int]] = []
+        """Source, destination, port, attempts: what every table has counted."""
 
-    def __call__(self, place: Place, *arguments: str, script: str = "") -> str:
+    def __call__(self, place: Place, *arguments: str, script: str = "", deadline: float = 0.0) -> str:
+        if arguments[-1] == "tried":
+            return json.dumps({"nftables": [{"set": {"name": "tried", "elem": [*map(_counter, self.counters)]}}]})
         if "list" in arguments:
             elements = {} if self.expired else {"elem": ["x"]}
             found: list[Any] = [{"table": {"name": name}} for name in sorted(self.names)]
@@ -75,3 +79,9 @@ def switched(here: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(power, "kill", off)
     monkeypatch.setattr(power, "restore", on)
+
+
+def _counter(row: tuple[str, str, int, int]) -> dict[str, Any]:
+    source, destination, port, attempts = row
+    counted = {"packets": attempts, "bytes": 60 * attempts}
+    return {"elem": {"val": {"concat": [source, destination, port]}, "expires": 86_397, "counter": counted}}

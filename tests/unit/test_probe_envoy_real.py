@@ -23,6 +23,7 @@ from blackstart.lab.parts import find_envoy
 from blackstart.probes import read
 from blackstart.probes.base import Scope
 from blackstart.probes.envoy import Spec
+from blackstart.probes.envoyhosts import connect_failures
 
 pytestmark = pytest.mark.skipif(find_envoy() is None, reason="Envoy is not installed")
 
@@ -122,6 +123,21 @@ def test_what_a_real_one_says(gateway: Gateway) -> None:
     assert gateway.look(measure="ejected").value == 1
     # No istiod has ever configured this one: of its hosts nothing may be believed.
     assert gateway.look(measure="healthy").no_data is Reason.STALE
+
+
+def test_it_tells_which_host_it_could_not_connect_to(gateway: Gateway) -> None:
+    def failed() -> dict[str, int]:
+        mesh = gateway.scope.fleet.regions["us"].mesh
+        assert mesh is not None
+        return {host.locality: host.failed for host in connect_failures(mesh.gateway, 5.0)}
+
+    gateway.ask(3)
+    assert failed() == {"us": 0, "eu": 0}
+    gateway.servers["us"].shut()
+    gateway.servers["eu"].shut()
+    # A failure ejects the only host of the region, then that of the other one.
+    gateway.ask(20)
+    assert min(failed().values()) >= 1
 
 
 def test_a_frozen_one_is_no_data(gateway: Gateway) -> None:

@@ -14,7 +14,9 @@ from runkit import World, drill, parts
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.records import (
+    Addresses,
     Check,
+    Crossing,
     End,
     FaultEvent,
     GuardTrip,
@@ -24,7 +26,7 @@ from blackstart.evidence.records import (
     Phase,
     PhaseStart,
 )
-from blackstart.run import supervisor, watch
+from blackstart.run import crossings, supervisor, watch
 from blackstart.run.census import Capacity
 from blackstart.run.looks import Wrong
 from blackstart.run.parts import Outcome, Parts
@@ -49,6 +51,29 @@ def run(world: World, made: Parts, **changes: object) -> tuple[Outcome, list[Lin
     result = asyncio.run(drill(reports, made, **changes))  # type: ignore[arg-type]  # drill fields of any type
     assert verify(reports / EVIDENCE).complete
     return result
+
+
+def test_who_tries_to_cross_is_read_before_the_fault_and_until_it_is_put_back(world: World) -> None:
+    def read() -> list[Crossing]:
+        looks.append(world.down.exists())
+        return [Crossing(by="envoy", place="us", left_out=len(looks))]
+
+    looks: list[bool] = []
+    known = Addresses(known=[], missing=["eu: nobody answers"])
+    outcome, lines = run(world, parts(world, addresses=lambda: known, crossings=read))
+    assert outcome.end.how == "complete"
+    assert (looks[0], looks[-1], len(looks) >= 2) == (False, False, True)
+    at = [type(line.body).__name__ for line in lines]
+    inject = next(n for n, line in enumerate(lines) if line.body == PhaseStart(phase=Phase.INJECT))
+    assert at.index("Addresses") < at.index("Crossing") < inject
+
+
+def test_counters_that_hang_do_not_hold_up_the_undo(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(crossings, "_PATIENCE", 0.2)
+    monkeypatch.setattr(crossings, "EVERY", 0.05)
+    outcome, lines = run(world, parts(world, crossings=lambda: time.sleep(5)))
+    assert (outcome.end.how, outcome.outstanding) == ("complete", [])
+    assert notes(lines).count("who tries to get through the faults cannot be read") == 1
 
 
 def phases(lines: Iterable[Line]) -> list[Phase]:

@@ -8,7 +8,9 @@ from typing import NamedTuple
 
 from blackstart.evidence.records import (
     Activity,
+    Addresses,
     Check,
+    Crossing,
     End,
     FaultEvent,
     FaultState,
@@ -118,6 +120,8 @@ class History:
     outstanding: Outstanding | None
     end: Moment[End] | None
     forecasts: dict[str, Forecast] = field(default_factory=dict)
+    addresses: Addresses | None = None
+    crossings: tuple[Moment[Crossing], ...] = ()
 
     @property
     def window(self) -> Window:
@@ -155,6 +159,8 @@ class _Fold:
     outstanding: Outstanding | None = None
     end: Moment[End] | None = None
     forecasts: dict[str, Forecast] = field(default_factory=dict)
+    addresses: Addresses | None = None
+    crossings: list[Moment[Crossing]] = field(default_factory=list)
 
     def take(self, line: Line) -> None:
         match line.body:
@@ -176,6 +182,10 @@ class _Fold:
                 self.guards.append(Moment(line.t, line.at, trip))
             case Note() as note:
                 self.notes.append(Moment(line.t, line.at, note))
+            case Addresses() as addresses:
+                self.addresses = addresses
+            case Crossing() as crossing:
+                self.crossings.append(Moment(line.t, line.at, crossing))
             case Outstanding() as outstanding:
                 self.outstanding = outstanding
             case End() as end:
@@ -221,6 +231,8 @@ def fold(lines: Iterable[Line]) -> History:
         outstanding=state.outstanding,
         end=state.end,
         forecasts=state.forecasts,
+        addresses=state.addresses,
+        crossings=tuple(state.crossings),
     )
 
 

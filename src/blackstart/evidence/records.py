@@ -198,6 +198,62 @@ class Note(_Record):
     text: str
 
 
+class Known(_Record):
+    """Who an address was of before the fault.
+
+    `address`: an IPv4 address, one with a port, or `:port` for that port of
+    any node of the region. `kind`: a workload; what a region
+    offers at a port; a node of a region; a place outside of all regions; one
+    that this drill's own clients ask from.
+    """
+
+    address: str
+    name: str
+    kind: Literal["workload", "offer", "node", "place", "client"]
+    region: str | None = None
+
+
+class Addresses(_Record):
+    """Whose addresses there were before the fault. `missing`: what could not be asked, and why."""
+
+    type: Literal["addresses"] = "addresses"
+    known: list[Known]
+    missing: list[str] = []
+
+
+class Tried(_Record):
+    """Connections that `source` (an address) began to open to `destination` (host:port) and did not get.
+
+    `idle`: seconds since the last of them, None where that is not counted.
+    """
+
+    source: str
+    destination: str
+    attempts: int
+    idle: float | None = None
+
+
+class Crossing(_Record):
+    """Who tries to get through a fault, counted since it was made: each record replaces the one before it.
+
+    by: nft, where `fault` drops, at `place`; envoy, the gateway of the region
+    `place`, whatever the fault (`fault` empty). own: what of it the fault's own
+    control probe tried, told once, right after the proof. user: the only user whose connections are dropped.
+    left_out: rows that are too many to be written. unread: why there are no
+    counters; what was read before stands.
+    """
+
+    type: Literal["crossing"] = "crossing"
+    by: Literal["nft", "envoy"]
+    place: str
+    fault: str = ""
+    tried: list[Tried] = []
+    own: list[Tried] | None = None
+    user: int | None = None
+    left_out: int = 0
+    unread: str = ""
+
+
 class Outstanding(_Record):
     """What was still not put back when the run ended; empty is good."""
 
@@ -224,6 +280,8 @@ Body = Annotated[
     | GuardTrip
     | Check
     | Note
+    | Addresses
+    | Crossing
     | Outstanding
     | End,
     Field(discriminator="type"),

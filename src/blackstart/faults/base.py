@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from blackstart.evidence.records import Crossing
 from blackstart.evidence.undo import Undo
 from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.errors import BlackstartError
@@ -103,6 +104,14 @@ class Expiring(Protocol):
 
     def renew(self, fleet: Fleet, undo: Undo, ttl: float) -> None:
         """Let it last `ttl` seconds from now. Raises fleet.nft.Expired when it has ended already."""
+
+
+@runtime_checkable
+class Counting(Protocol):
+    """A fault that counts who tries to get through it."""
+
+    def tried(self, fleet: Fleet, undo: Undo) -> list[Crossing]:
+        """What is counted so far, for each place; says there why when it cannot be read. Never raises FleetError."""
 
 
 def fault_of(kind: str) -> Fault:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from blackstart.evidence.records import Crossing, Tried
 from blackstart.evidence.undo import Undo
 from blackstart.faults import paths
 from blackstart.faults.base import FaultError
 from blackstart.faults.changes import Change
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet import nft
-from blackstart.fleet.drops import table_name
+from blackstart.fleet.drops import Drop, table_name
 from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.base import Model
 
@@ -19,6 +20,8 @@ EXPIRES = 300.0
 """Seconds after which a cut heals by itself when nobody renews it and the experiment does not say otherwise."""
 
 _CONFIRM_REVERTED = 60.0
+_ROWS = 1000
+"""Most rows of counters that are told of a place."""
 
 
 class Lasting(Model):
@@ -72,6 +75,10 @@ class Dropping:
         if _lasting(undo).renewed:
             nft.renew(fleet, self.drops(fleet, undo.data), undo.id, ttl)
 
+    def tried(self, fleet: Fleet, undo: Undo) -> list[Crossing]:
+        """What each place has counted; the counters go with the drops."""
+        return [_crossing(fleet, undo, place, drops) for place, drops in self.drops(fleet, undo.data).items()]
+
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Take the drops away."""
         nft.heal(fleet, self._places(fleet, undo), undo.id)
@@ -97,6 +104,18 @@ class Dropping:
     def _left(self, fleet: Fleet, undo: Undo) -> list[str]:
         table = table_name(undo.id)
         return [name for name in self._places(fleet, undo) if table in nft.tables(fleet.places[name])]
+
+
+def _crossing(fleet: Fleet, undo: Undo, place: str, drops: Sequence[Drop]) -> Crossing:
+    users = {drop.user for drop in drops}
+    user = users.pop() if len(users) == 1 else None
+    try:
+        found = nft.tried(fleet.places[place], undo.id)
+    except nft.NftError as error:
+        return Crossing(by="nft", place=place, fault=undo.fault, user=user, unread=str(error))
+    rows = [Tried(source=s, destination=d, attempts=n, idle=idle) for s, d, n, idle in found[:_ROWS]]
+    left_out = len(found) - len(rows)
+    return Crossing(by="nft", place=place, fault=undo.fault, user=user, tried=rows, left_out=left_out)
 
 
 def _lasting(undo: Undo) -> Lasting:

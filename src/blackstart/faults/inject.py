@@ -18,6 +18,7 @@ from blackstart.evidence.records import FaultEvent, FaultState, Interval, Note
 from blackstart.evidence.undo import Entry, Store, Undo, UndoError, now
 from blackstart.faults.base import Conflict, Fault, FaultError, Fencing, Target, fault_of, unfenced
 from blackstart.faults.clusters import same_fleet, verify
+from blackstart.faults.counting import tell
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.kube import KubeError, WrongCluster
 from blackstart.fleet.model import Fleet
@@ -92,6 +93,8 @@ def _inject(fault: Fault, fleet: Fleet, target: Target, context: Context) -> str
         earliest = time.monotonic()
         _apply(fault, fleet, undo, context)
         _prove(fault, fleet, undo, probe, earliest, context)
+    # The control probe has ended: whoever tries from now on is somebody else.
+    tell(fault, fleet, undo, context.emit, paths)
     return name
 
 
@@ -206,6 +209,7 @@ def restore_held(entry: Entry, fleet: Fleet, context: Context, within: float = R
     fault = fault_of(undo.kind)
     try:
         failpoint("revert.before")
+        tell(fault, fleet, undo, context.emit)
         _revert(fault, fleet, undo, within)
         failpoint("revert.after")
     except Conflict as error:

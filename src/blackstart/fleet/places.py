@@ -7,10 +7,13 @@ the user that a socket belongs to.
 
 from __future__ import annotations
 
+import array
 import ctypes
 import errno
+import fcntl
 import os
 import socket
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,9 @@ from pathlib import Path
 from blackstart.fleet.model import ControlPath, Fleet, Place
 
 _SELF = Path("/proc/thread-self/ns/net")
+_SIOCGIFCONF = 0x8912
+_IFREQ = 40
+_MOST_ADDRESSES = 1024
 
 
 @contextmanager
@@ -77,3 +83,21 @@ def open_socket(
     """A socket that lives in the place; blocking, not connected."""
     with inside(place), as_user(place.uid):
         return socket.socket(family, kind, proto)
+
+
+def addresses(place: Place) -> list[str]:
+    """The IPv4 addresses of the place's interfaces, loopback left out. Raises OSError."""
+    buffer = array.array("B", bytes(_MOST_ADDRESSES * _IFREQ))
+    where, length = buffer.buffer_info()
+    with open_socket(place, kind=socket.SOCK_DGRAM) as sock:
+        # struct ifconf: how long the buffer is, and where.
+        used, _ = struct.unpack("iP", fcntl.ioctl(sock, _SIOCGIFCONF, struct.pack("iP", length, where)))
+    found = [socket.inet_ntoa(buffer[at + 20 : at + 24].tobytes()) for at in range(0, used, _IFREQ)]
+    return [address for address in dict.fromkeys(found) if not address.startswith("127.")]
+
+
+def source_of(place: Place, host: str, port: int) -> str:
+    """The address from which the place reaches an IPv4 address; nothing is sent. Raises OSError."""
+    with open_socket(place, kind=socket.SOCK_DGRAM) as sock:
+        sock.connect((host, port))
+        return str(sock.getsockname()[0])

@@ -9,6 +9,7 @@ from blackstart.evidence.records import FaultState, Line
 from blackstart.judge.case import Case
 from blackstart.judge.clock import times
 from blackstart.judge.coverage import tallies
+from blackstart.judge.dependencies import dependencies
 from blackstart.judge.foreseen import foreseen
 from blackstart.judge.gates import Findings
 from blackstart.judge.objectives import judge_objectives
@@ -45,6 +46,7 @@ def judge(lines: Iterable[Line]) -> Result:
         tallies=tallies(case),
         forecasts=foreseen(case, clocks),
         faults=[_fault(fault) for fault in history.faults],
+        dependencies=dependencies(case),
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),
         versions=header.versions,
         digests=header.digests,

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from blackstart.evidence.history import History, fold
 from blackstart.evidence.records import Line
 from blackstart.report import format as words
+from blackstart.report.dependencies import dependency_table
 from blackstart.report.foretold import forecast_rows
 from blackstart.report.sections import (
     MET,
@@ -83,6 +84,7 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "objectives": objective_rows(result),
         "faults": fault_rows(history),
         "forecasts": forecast_rows(result),
+        "dependencies": dependency_table(result.dependencies),
         "traffic": traffic_rows(result),
         "streams": stream_rows(history),
         "probes": probe_rows(history),

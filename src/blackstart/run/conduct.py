@@ -23,7 +23,9 @@ from blackstart.plan.touched import touched
 from blackstart.plan.ward import Ward
 from blackstart.plan.wards import wards
 from blackstart.probes import read
+from blackstart.run.addresses import known_addresses
 from blackstart.run.census import censuses
+from blackstart.run.crossings import Tally
 from blackstart.run.header import make_header
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
@@ -89,6 +91,8 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         foretell=partial(forecasts, plan),
         alive=partial(store.alive, run_id),
         shielding=_shielding(plan, guarded, run_id, store),
+        addresses=partial(known_addresses, plan.fleet),
+        crossings=Tally(store, run_id, plan.fleet).read,
     )
 
 

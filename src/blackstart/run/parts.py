@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
-from blackstart.evidence.records import End
+from blackstart.evidence.records import Addresses, End
 from blackstart.evidence.undo import Entry
 from blackstart.run.census import Census
+from blackstart.run.crossings import Read as ReadCrossings
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
@@ -26,7 +27,8 @@ class Parts:
     that are not put back. latest: where each of its faults stands, by the undo
     store. foretell: what is expected of each service, by configuration. alive:
     lets other processes see that the run goes on. shielding: what puts things
-    back when the supervisor cannot.
+    back when the supervisor cannot. addresses: whose they are now. crossings:
+    who has tried to get through the run's faults.
     """
 
     sample: Sample
@@ -42,6 +44,8 @@ class Parts:
     foretell: Callable[[], dict[str, Forecast]] = dict
     alive: Callable[[], AbstractContextManager[None]] = nullcontext
     shielding: Shielding = field(default_factory=Shielding)
+    addresses: Callable[[], Addresses] = lambda: Addresses(known=[])
+    crossings: ReadCrossings = list
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,7 @@ from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
+from blackstart.run.crossings import book, counting
 from blackstart.run.foretell import foretell
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
@@ -120,11 +121,13 @@ class Supervisor:
             async with probing(self._plan.probes, scope, self._parts.read, self._log):
                 if refusal := await self._baseline():
                     return refusal
-                try:
-                    await self._inject()
-                    await self._hold()
-                finally:
-                    await self._undo()
+                await book(self._parts.addresses, self._log)
+                async with counting(self._parts.crossings, self._log):
+                    try:
+                        await self._inject()
+                        await self._hold()
+                    finally:
+                        await self._undo()
                 await self._failback()
             await self._settle()
         return self._end()

@@ -137,6 +137,46 @@ class Undo(Model):
     outstanding: list[str]
 
 
+class Dependency(Model):
+    """Somebody who tried to get through a fault: connections that were begun and could not come about.
+
+    Names are those of before the fault; without one, `source` and
+    `destination` are the addresses and the region is None unless the address
+    is of a region's pods. `counted_by` nft: at the cut; envoy: failures that
+    the gateway of the source's region tells. `last_s`: the last attempt,
+    seconds after T0. `fault` is empty where a gateway tells.
+    """
+
+    fault: str
+    source: str
+    source_kind: Literal["workload", "gateway", "node", "place", "unknown"]
+    source_region: str | None
+    source_address: str
+    destination: str
+    destination_region: str | None
+    destination_address: str
+    attempts: int
+    counted_by: Literal["nft", "envoy"]
+    last_s: float | None
+    detail: str = ""
+
+
+class Dependencies(Model):
+    """Who still tried to get through what was broken, the most eager first. Findings: no verdict depends on them.
+
+    `counted`: where; `not_counted`: where not, and why; nobody is known to
+    have tried only where it was counted. `unnamed`: why addresses may have no
+    name. `own`: attempts of this drill's own clients and control probes, which
+    are not listed.
+    """
+
+    counted: list[str] = []
+    not_counted: list[str] = []
+    found: list[Dependency] = []
+    unnamed: list[str] = []
+    own: int = 0
+
+
 class Result(Model):
     """The whole result."""
 
@@ -154,6 +194,7 @@ class Result(Model):
     tallies: dict[str, dict[str, Tally]] = {}
     forecasts: dict[str, Foreseen] = {}
     faults: list[FaultResult]
+    dependencies: Dependencies | None = None
     undo: Undo
     versions: dict[str, str]
     digests: dict[str, str]
