@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from labdrill import ROOT, end, kubectl
 
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.fleet import nft
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import open_socket
