@@ -16,6 +16,19 @@ from blackstart.lab.api import Request, ask
 from blackstart.lab.manifests import APP, NAMESPACE
 
 RULE = ("destinationrules.networking.istio.io", APP, "-n", NAMESPACE)
+SPLIT = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "split", "namespace": NAMESPACE},
+    "spec": {
+        "hosts": ["split.example.com"],
+        "http": [
+            {"route": [{"destination": {"host": APP, "subset": name}, "weight": 50} for name in ("blue", "green")]}
+        ],
+    },
+}
+"""A VirtualService whose routes share by weight; nobody asks for its host."""
+
 TAKES_UP = 2.0
 """Seconds in which istiod sends a new rule to its gateway."""
 
@@ -41,3 +54,14 @@ def rules(mesh: Fleet, patch: dict[str, Any]) -> Iterator[None]:
             spec = json.loads(before[name])["spec"]
             kubectl(region, "patch", *RULE, "--type", "merge", "-p", json.dumps({"spec": spec}))
         time.sleep(TAKES_UP)
+
+
+@contextmanager
+def split(mesh: Fleet) -> Iterator[None]:
+    """That VirtualService in the first region, for the length of the block."""
+    region = next(iter(mesh.regions.values()))
+    kubectl(region, "apply", "-f", "-", stdin=json.dumps(SPLIT))
+    try:
+        yield
+    finally:
+        kubectl(region, "delete", "-f", "-", stdin=json.dumps(SPLIT))

@@ -160,9 +160,9 @@ class Workload(Model):
 class Entry(Model):
     """Where clients come in: `url` asked from `place`; `region_key` of the JSON answer names who served.
 
-    For the forecast, what is behind it: `balancer`, the administration of the
-    Envoy that shares clients out among regions, or `gateway`, the region whose
-    mesh gateway it is.
+    What is behind it: `balancer`, the administration of the Envoy that shares
+    clients out among regions, for the forecast; or `gateway`, the region whose
+    mesh gateway it is: a run whose clients do not come in there is refused.
     """
 
     url: str

@@ -21,6 +21,7 @@ CONNECTED = "control_plane.connected_state"
 UPTIME = "server.uptime"
 REJECTED = ("update_rejected", "cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected")
 
+_ACCEPTED = re.compile(r"listener\.(?!admin\.)(?!.*\.worker_\d+\.).+\.downstream_cx_total")
 _ZONE = re.compile(r"zone\.(.+)\.upstream_rq_completed")
 _OF_CLUSTER = (
     r"update_\w+|lb_healthy_panic|upstream_rq_completed|upstream_rq_retry|upstream_cx_connect_fail|"
@@ -89,6 +90,21 @@ def see(endpoint: Endpoint, wanted: Wanted, deadline: float) -> Seen:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise wrong_answer("an Envoy's administration", error) from None
     return Seen(hosts, stats, time.monotonic(), page.date)
+
+
+def connections(endpoint: Endpoint, deadline: float) -> float:
+    """Connections that an Envoy has accepted from clients since it began to count; blocking. Raises NoData."""
+    (page,) = ask(
+        endpoint, [f"/stats?format=json&filter={quote(r'^listener.*downstream_cx_total$', safe='')}"], deadline
+    )
+    try:
+        stats = {s["name"]: s["value"] for s in page.document()["stats"] if "name" in s}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise wrong_answer("an Envoy's administration", error) from None
+    found = [number(value, name) for name, value in stats.items() if _ACCEPTED.fullmatch(name)]
+    if not found:
+        raise NoData(Reason.EMPTY, "the gateway listens for no clients")
+    return sum(found)
 
 
 def _cluster(clusters: Iterable[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:

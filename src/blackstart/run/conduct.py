@@ -23,6 +23,7 @@ from blackstart.plan.ward import Ward
 from blackstart.plan.wards import wards
 from blackstart.probes import read
 from blackstart.run.census import censuses
+from blackstart.run.gateways import doors
 from blackstart.run.header import make_header
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
@@ -80,6 +81,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         preflight={**preflight_looks(plan, folder, guarded), **looks},
         slate=slate_looks(plan.fleet, store),
         census=censuses(plan.fleet, plan.services),
+        doors=doors(plan.fleet, plan.services),
         injector=[sys.executable, "-m", "blackstart.run.child"],
         job=_job(plan, run_id),
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],
