@@ -18,7 +18,9 @@ from typing import Any
 import yaml
 from labdrill import ROOT, end, kubectl
 
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
+from blackstart.faults.meshparts import ready_path
+from blackstart.faults.paths import ask
 from blackstart.fleet import nft
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import open_socket
@@ -44,6 +46,17 @@ EXPERIMENTS = {
     "service": "crash-service",
 }
 
+MESH_EXPERIMENTS = {
+    "gateway-kill": "gateway-loss",
+    "istiod-kill": "control-plane-loss",
+    "blackhole-endpoints": "endpoint-blackhole",
+    "block-remote-api": "remote-api-loss",
+    "mesh-abort": "crash-mesh-abort",
+    "mesh-delay": "crash-mesh-delay",
+    "drain-subset": "crash-drain-subset",
+}
+"""Those that need a mesh."""
+
 ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cordon": ("node", "cordon_node", {}),
     "policy": ("networking", "deny_all_egress", {"ns": "production"}),
@@ -51,7 +64,15 @@ ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 """Experiments that are made here, of one action of chaosk8s each: module, function, arguments."""
 
+FAULTS: dict[str, dict[str, Any]] = {
+    "mesh-abort": {"status": 418},
+    "mesh-delay": {"delay": 0.1},
+    "drain-subset": {"subset": "blue", "virtual_service": "split"},
+}
+"""Experiments that are made here, of one fault of ours each: its arguments besides service and region."""
+
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
+_OF_A_MESH = ",virtualservices.networking.istio.io"
 _TABLES = "tables at"
 _CLUSTER_KINDS = "clusterroles,clusterrolebindings"
 _NOBODY_LEFT = ("machine", "machine+guardian")
@@ -124,21 +145,24 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
 
 def drill(case: Case, folder: Path) -> Path:
     """A drill as short as can be."""
+    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS}[case.fault], _service(case)
     document = {
         "drill": "crash",
         "title": str(case),
-        "experiment": EXPERIMENTS[case.fault],
-        "services": ["frontend"],
+        "experiment": name,
+        "services": [service],
         "victims": [] if case.fault == "sever" else ["primary"],
         "lease": f"{TTL:g}s",
         "client": {"interval": "100ms", "timeout": "500ms"},
         "steady": {"success": "90%", "window": "1s"},
         "phases": {"baseline": "1s", "hold": "3s", "failback": "5s", "settle": "0s"},
-        "objectives": [{"kind": "completeness", "service": "frontend"}],
+        "objectives": [{"kind": "completeness", "service": service}],
         "guards": [],
     }
     if case.fault in ACTIONS:
-        _write(folder / "experiments" / f"{EXPERIMENTS[case.fault]}.yaml", experiment(*ACTIONS[case.fault]))
+        _write(folder / "experiments" / f"{name}.yaml", experiment(*ACTIONS[case.fault]))
+    if case.fault in FAULTS:
+        _write(folder / "experiments" / f"{name}.yaml", _experiment_of_ours(case))
     return _write(folder / "drills" / "crash.yaml", document)
 
 
@@ -157,6 +181,26 @@ def experiment(module: str, func: str, arguments: dict[str, Any]) -> dict[str, A
         ],
         "method": [{"type": "action", "name": func, "provider": {**provider, "secrets": ["primary"]}}],
         "rollbacks": [],
+    }
+
+
+def _service(case: Case) -> str:
+    return "mesh" if case.fault in MESH_EXPERIMENTS else "frontend"
+
+
+def _experiment_of_ours(case: Case) -> dict[str, Any]:
+    def provider(func: str, **arguments: Any) -> dict[str, Any]:
+        return {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
+
+    func, where = case.fault.replace("-", "_"), {"service": _service(case), "region": "primary"}
+    action = {"type": "action", "name": "break", "provider": provider(func, **where, **FAULTS[case.fault])}
+    return {
+        "title": str(case),
+        "description": "For the crash matrix.",
+        "configuration": {"fleet": {"type": "env", "key": "BLACKSTART_FLEET"}},
+        "runtime": {"rollbacks": {"strategy": "always"}},
+        "method": [action],
+        "rollbacks": [{"type": "action", "name": "undo", "provider": provider("undo")}],
     }
 
 
@@ -187,8 +231,12 @@ def picture(fleet: Fleet) -> dict[str, Any]:
         found[f"cuts at {name}"] = [table for table in tables if nft.drops(place, table)]
         found[f"{_TABLES} {name}"] = tables
     for name, region in fleet.regions.items():
+        kinds = _KINDS + (_OF_A_MESH if region.mesh else "")
+        for part in ("istiod", "gateway") if region.mesh else ():
+            answered = ask(fleet, ready_path(fleet, name, part))
+            found[f"{name} {part}"] = answered and answered.status
         for namespace in ("production", "default"):
-            listed = json.loads(kubectl(region, "-n", namespace, "get", _KINDS, "-o", "json", "--request-timeout=3s"))
+            listed = json.loads(kubectl(region, "-n", namespace, "get", kinds, "-o", "json", "--request-timeout=3s"))
             found |= {f"{name} {key}": value for key, value in map(_told, listed["items"])}
         listed = json.loads(kubectl(region, "get", _CLUSTER_KINDS, "-l", LABEL, "-o", "json", "--request-timeout=3s"))
         found |= {f"{name} {item['kind']} {item['metadata']['name']}": True for item in listed["items"]}
@@ -213,6 +261,8 @@ def _told(item: dict[str, Any]) -> tuple[str, Any]:
     annotations = {k: v for k, v in meta.get("annotations", {}).items() if k not in _MOVING}
     if item["kind"] == "Service":
         return key, item["spec"]
+    if item["kind"] == "VirtualService":
+        return key, (item["spec"], meta.get("labels", {}), annotations)
     if item["kind"] != "Deployment":
         return key, True
     status = item.get("status", {})

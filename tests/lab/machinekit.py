@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 from labdrill import ROOT, kubectl
 
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.fleet import nft
 from blackstart.fleet.environment import environment
 from blackstart.fleet.model import Fleet

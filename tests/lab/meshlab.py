@@ -15,7 +15,7 @@ from labdrill import kubectl
 from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Fleet, Region
 from blackstart.lab.api import Request, ask
-from blackstart.lab.manifests import NAMESPACE
+from blackstart.lab.manifests import APP, NAMESPACE
 from blackstart.probes import load_probe, read
 from blackstart.probes.base import Scope
 from blackstart.schema.content import content_dir
@@ -23,6 +23,20 @@ from blackstart.schema.content import content_dir
 _PATIENCE = 20.0
 
 Object = dict[str, Any]
+
+RULE = ("destinationrules.networking.istio.io", APP, "-n", NAMESPACE)
+SPLIT = {
+    "apiVersion": "networking.istio.io/v1",
+    "kind": "VirtualService",
+    "metadata": {"name": "split", "namespace": NAMESPACE},
+    "spec": {
+        "hosts": ["split.example.com"],
+        "http": [
+            {"route": [{"destination": {"host": APP, "subset": name}, "weight": 50} for name in ("blue", "green")]}
+        ],
+    },
+}
+"""A VirtualService whose routes share by weight; nobody asks for its host."""
 
 TAKES_UP = 2.0
 """Seconds in which istiod sends a new rule to its gateway."""
@@ -101,3 +115,14 @@ def _delete(region: Region, objects: Sequence[Object]) -> None:
 
 def _resource(kind: str) -> str:
     return f"{kind.lower()}.networking.istio.io"
+
+
+@contextmanager
+def split(mesh: Fleet) -> Iterator[None]:
+    """That VirtualService in the first region, for the length of the block."""
+    region = next(iter(mesh.regions.values()))
+    kubectl(region, "apply", "-f", "-", stdin=json.dumps(SPLIT))
+    try:
+        yield
+    finally:
+        kubectl(region, "delete", "-f", "-", stdin=json.dumps(SPLIT))

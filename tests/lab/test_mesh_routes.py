@@ -10,22 +10,11 @@ from typing import Any
 import pytest
 from labdrill import kubectl
 from machinekit import Machine, fault, kill, running
-from meshlab import status_at_the_gateway
+from meshlab import split, status_at_the_gateway
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab.manifests import APP, NAMESPACE
 
-_SPLIT = {
-    "apiVersion": "networking.istio.io/v1",
-    "kind": "VirtualService",
-    "metadata": {"name": "split", "namespace": NAMESPACE},
-    "spec": {
-        "hosts": ["split.example.com"],
-        "http": [
-            {"route": [{"destination": {"host": APP, "subset": name}, "weight": 50} for name in ("blue", "green")]}
-        ],
-    },
-}
 _ARGUMENTS = {"service": "frontend", "region": "primary"}
 
 
@@ -61,9 +50,7 @@ def test_an_abort_reaches_clients_and_goes_with_recover(mesh: Fleet, here: Machi
     ids=["mesh-delay", "drain-subset"],
 )
 def test_routes_are_put_back(mesh: Fleet, here: Machine, tmp_path: Path, name: str, broken: dict[str, Any]) -> None:
-    us = mesh.regions["us"]
-    kubectl(us, "apply", "-f", "-", stdin=json.dumps(_SPLIT))
-    try:
+    with split(mesh):
         before = spec_of(mesh, name)
         with running(here, mesh, tmp_path, broken) as process:
             assert spec_of(mesh, name) != before
@@ -73,5 +60,3 @@ def test_routes_are_put_back(mesh: Fleet, here: Machine, tmp_path: Path, name: s
         assert code == 0, text
         assert spec_of(mesh, name) == before
         assert here.run("recover")[0] == 0
-    finally:
-        kubectl(us, "delete", "-f", "-", stdin=json.dumps(_SPLIT))

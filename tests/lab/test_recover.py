@@ -16,7 +16,7 @@ import pytest
 from labdrill import ROOT, kubectl, settle
 from machinekit import Machine, fault, kill, left, running, workload
 
-from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.marks import ANNOTATION, LABEL
 from blackstart.fleet.model import Fleet
 
 pytestmark = pytest.mark.full

@@ -17,8 +17,8 @@ from blackstart.faults import inject as injecting
 from blackstart.faults.base import FaultError
 from blackstart.faults.changes import changes
 from blackstart.faults.inject import Ineffective, inject, restore, still_there
+from blackstart.faults.marks import ANNOTATION, LABEL
 from blackstart.faults.mesh_abort import FAULT
-from blackstart.faults.scale import ANNOTATION, LABEL
 
 ARGS = {"service": "frontend", "region": "primary", "percentage": 50, "status": 503}
 

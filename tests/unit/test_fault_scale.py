@@ -9,7 +9,8 @@ from blackstart.evidence.undo import Undo
 from blackstart.faults import inject as injecting
 from blackstart.faults.base import FaultError
 from blackstart.faults.inject import Ineffective, inject, restore, restore_all, still_there
-from blackstart.faults.scale import ANNOTATION, FAULT, LABEL
+from blackstart.faults.marks import ANNOTATION, LABEL
+from blackstart.faults.scale import FAULT
 from blackstart.fleet.kube import KubeError, WrongCluster
 
 ARGS = {"service": "frontend", "region": "primary"}

@@ -14,6 +14,7 @@ from kubeapi import KubeApi
 from loopback import Server, http
 
 from blackstart.cli import invoke
+from blackstart.lab import ports
 from blackstart.lab.edge import edge_config
 from blackstart.lab.fleetfile import THROUGH_MESH, fleet_document, write_fleet
 from blackstart.lab.manifests import APP, demo
@@ -173,6 +174,24 @@ def test_a_gateway_that_dies(lab: Lab) -> None:
 def test_what_no_formula_is_about(drill: str, lab: Lab) -> None:
     found = forecasts(make_plan(drill, lab.fleet))
     assert all("no formula tells" in each.reason and not each.expected() for each in found.values())
+
+
+@pytest.mark.parametrize("state", [0, 1, None])
+def test_a_gateway_that_does_not_hear_istiod_may_go_by_old_rules(lab: Lab, state: int | None) -> None:
+    stats = [] if state is None else [{"name": "control_plane.connected_state", "value": state}]
+    with Server(lambda _: http({"stats": stats})) as admin:
+        text = lab.fleet.read_text()
+        lab.fleet.write_text(text.replace(f"http://127.0.0.1:{ports.GATEWAY_ADMIN}", admin.url))
+        found = lab.forecast("endpoint-blackhole", THROUGH_MESH)
+    if state == 0:
+        assert "the gateway of us has no connection to istiod" in found.reason
+        assert found.taken_out is None
+    else:
+        assert found.taken_out is not None
+        assumed = "the gateway of us goes by what the clusters hold; it cannot be asked" in " ".join(
+            found.assumptions
+        )
+        assert assumed is (state is None)
 
 
 def test_no_configuration_is_no_forecast(lab: Lab) -> None:

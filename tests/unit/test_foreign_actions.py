@@ -27,7 +27,7 @@ from blackstart.faults import foreign
 from blackstart.faults.base import Conflict
 from blackstart.faults.foreign_create import same
 from blackstart.faults.foreign_scale import ForeignScale
-from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.marks import ANNOTATION, LABEL
 from blackstart.faults.workloads import DEPLOYMENTS
 from blackstart.fleet.environment import environment
 from blackstart.fleet.objects import Ref

@@ -11,7 +11,9 @@ from faultkit import APP, RUN, Bench, bench
 from kubeapi import NAMESPACE
 
 from blackstart.faults.inject import inject
-from blackstart.faults.scale import FAULT, LABEL
+from blackstart.faults.marks import LABEL
+from blackstart.faults.scale import FAULT
+from blackstart.faults.workloads import DEPLOYMENTS
 from blackstart.fleet import lease as leases
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.lease import GUARDIAN, LEASES, Lease, run_lease
@@ -301,12 +303,13 @@ def test_a_write_that_was_based_on_what_was_before_is_refused_afterwards(life: L
     """The child read the object and was stopped right after it had looked at the Lease."""
     life.take_lease()
     with Kube(life.cluster) as kube:
-        read = kube.deployment(NAMESPACE, APP)
+        ref = Ref(DEPLOYMENTS, NAMESPACE, APP)
+        read = kube.get(ref)["metadata"]["resourceVersion"]
         leases.check_fence(kube, NAMESPACE, RUN)
         life.guardian.watch()
-        late = {"metadata": {"resourceVersion": read.resource_version}, "spec": {"replicas": 0}}
+        late = {"metadata": {"resourceVersion": read}, "spec": {"replicas": 0}}
         with pytest.raises(Exception, match="409"):
-            kube.patch_deployment(NAMESPACE, APP, late)
+            kube.patch(ref, late)
         with pytest.raises(leases.Lost):
             leases.check_fence(kube, NAMESPACE, RUN)
     assert life.here.replicas == 3

@@ -20,7 +20,7 @@ from blackstart.evidence.undo import Undo
 from blackstart.faults import foreign, marks
 from blackstart.faults.base import FaultError
 from blackstart.faults.inject import inject
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.fleet import lease as leases
 from blackstart.fleet.clusterroles import discard, run_role
 from blackstart.fleet.kube import Kube, KubeError

@@ -16,13 +16,16 @@ from runkit import a_fleet, a_plan
 
 from blackstart.evidence.records import FaultState
 from blackstart.evidence.undo import Store, Undo
+from blackstart.faults.foreign import VIRTUAL_SERVICES
 from blackstart.fleet.kube import WrongCluster
 from blackstart.fleet.model import Fleet, Place, Power
+from blackstart.fleet.objects import Ref
 from blackstart.plan.resolve import Plan
 from blackstart.plan.wards import wards
 from blackstart.run import conduct, preflight
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.preflight import outstanding, preflight_looks, slate_looks
+from blackstart.safety.sweep import Mark
 
 
 class FakeKube:
@@ -30,7 +33,6 @@ class FakeKube:
 
     wrong_cluster: ClassVar[bool] = False
     replicas: ClassVar[int] = 3
-    labels: ClassVar[dict[str, str]] = {}
     refused: ClassVar[set[str]] = set()
 
     def __init__(self, cluster: object) -> None:
@@ -47,10 +49,7 @@ class FakeKube:
             raise WrongCluster("leads to another cluster")
 
     def deployment(self, namespace: str, name: str) -> SimpleNamespace:
-        return SimpleNamespace(namespace=namespace, name=name, replicas=self.replicas, labels=self.labels)
-
-    def deployments(self, namespace: str) -> list[SimpleNamespace]:
-        return [self.deployment(namespace, "user-service")]
+        return SimpleNamespace(namespace=namespace, name=name, replicas=self.replicas)
 
     def can(self, verb: str, resource: str, namespace: str, *, group: str = "", name: str = "") -> bool:
         return verb not in self.refused
@@ -251,11 +250,15 @@ def test_outstanding_is_of_one_run_and_counts_damaged_records(tmp_path: Path) ->
     assert len(found) == 2
 
 
-def test_a_label_of_a_drill_is_refused(tmp_path: Path, kube: type[FakeKube]) -> None:
+def test_objects_that_a_drill_holds_are_refused_whatever_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[Mark] = []
+    monkeypatch.setattr(preflight, "marks_at", lambda fleet, region: held)
     check = slate_looks(a_fleet(), Store(tmp_path))["objects/us"]
     check()
-    kube.labels = {preflight.RUN_LABEL: "run-7"}
-    with pytest.raises(Wrong, match=r"run-7.*blackstart recover"):
+    held.append(Mark("us", Ref(VIRTUAL_SERVICES, "shop", "web"), "run-7", None))
+    with pytest.raises(Wrong, match=r"virtualservice shop/web \(run run-7\).*blackstart recover"):
         check()
 
 

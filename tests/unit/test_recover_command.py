@@ -11,7 +11,8 @@ from faultkit import APP, RUN, Bench, bench
 from blackstart.cli import cli
 from blackstart.evidence.records import FaultState
 from blackstart.faults.inject import inject
-from blackstart.faults.scale import ANNOTATION, FAULT, LABEL
+from blackstart.faults.marks import ANNOTATION, LABEL
+from blackstart.faults.scale import FAULT
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from faultkit import APP, RUN, Bench, bench
 
 from blackstart.cli import cli
 from blackstart.faults.inject import inject
-from blackstart.faults.scale import FAULT, LABEL
+from blackstart.faults.marks import LABEL
+from blackstart.faults.scale import FAULT
 
 
 @pytest.fixture
@@ -113,3 +114,13 @@ def test_without_permission_to_list_everywhere_the_fleets_namespaces_are_looked_
     shutil.rmtree(here.folder / "state")
     here.api.fail = lambda method, path: (403, "no") if "/namespaces/" not in path else None
     assert plain(14)["outstanding"][0]["fault"] == "scale-1"
+
+
+def test_a_cluster_role_that_nobody_alive_owns_is_left(here: Bench) -> None:
+    meta = {"name": "blackstart-abc", "uid": "u", "resourceVersion": "1", "labels": {LABEL: RUN}}
+    here.api.objects["/apis/rbac.authorization.k8s.io/v1/clusterroles/blackstart-abc"] = {"metadata": meta}
+    assert plain(14)["roles"] == [{"cluster": "us", "name": "blackstart-abc", "run": RUN, "owned": False}]
+    with here.store.alive(RUN):
+        assert plain(0)["roles"][0]["owned"] is True
+    with here.store.alive("another"):
+        assert plain(14)["ownerless"]

@@ -11,12 +11,11 @@ from blackstart.faults.base import Conflict, FaultError, Target, for_each
 from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.foreign_base import Foreign, ForeignData
-from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.faults.wait import NotYet, wait_for
-from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object, Ref
-from blackstart.fleet.touch import touch
 from blackstart.schema.base import Model
 
 Value = int | bool | None
@@ -127,14 +126,10 @@ class FieldFault(Foreign):
         return wait_for(f"{undo.kind} {undo.target}", within, look)
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
-        """Old value, label and record in one patch each; only where a value of this run still stands.
-
-        Without the label nothing was changed yet, or it is back already; a
-        claim that is still on its way then comes too late.
-        """
+        """Old value, label and record in one patch each; only where a value of this run still stands."""
         data = FieldData.model_validate(undo.data)
         with open_kube(fleet, data.region) as kube:
-            for_each(data.refs(), lambda ref: self._put_back(kube, ref, undo))
+            for_each(data.refs(), lambda ref: marks.give_back(kube, ref, undo, lambda o: self._decide(o, ref, undo)))
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """Nothing of the run is on the objects, and they are complete."""
@@ -162,19 +157,8 @@ class FieldFault(Foreign):
                 if found and patch:
                     thing, to = f"{data.region}: {ref}", patch["spec"][self.field]
                     found_changes += [Change(thing, f"spec.{self.field}", self.value(found), to)]
-                    found_changes += [Change(thing, f"label {LABEL}", undo.run, None)]
-                    found_changes += [Change(thing, f"annotation {ANNOTATION}", "the undo record", None)]
+                    found_changes += marks.removed(thing, undo)
         return found_changes
-
-    def _put_back(self, kube: Kube, ref: Ref, undo: Undo) -> None:
-        try:
-            if marks.run_of(kube.get(ref)) is None:
-                touch(kube, ref)
-            marks.change(kube, ref, lambda found: self._decide(found, ref, undo))
-        except KubeError as error:
-            if error.status != 404:
-                raise
-            raise Conflict(f"{undo.kind} {ref}: someone deleted it; there is nothing to put back") from error
 
     def _held(self, found: Object, ref: Ref, data: FieldData) -> Held:
         marks.free(found, ref, data.run)

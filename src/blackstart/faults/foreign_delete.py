@@ -15,7 +15,7 @@ from blackstart.faults.base import Conflict, FaultError, Target, for_each
 from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.foreign_base import ForeignData
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.faults.slips import SlipFault
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.faults.workloads import STATEFULSETS, WORKLOADS, settled

@@ -1,6 +1,8 @@
-"""The run's label and its undo record on Kubernetes objects that somebody else's code changes.
+"""The run's label and its undo record on Kubernetes objects: the claim of a run, and what gives it up.
 
-Where the object itself cannot carry them, because the action makes it or
+The patch that changes an object also puts both on it, wherever it is ours:
+without the label nothing of the run is left on the object, and nothing is
+reverted. Where the object itself cannot carry them, because the action makes it or
 deletes it, a ConfigMap beside it does: the *slip*.
 """
 
@@ -13,10 +15,15 @@ from pydantic import ValidationError
 
 from blackstart.evidence.failpoints import failpoint
 from blackstart.evidence.undo import Undo
-from blackstart.faults.base import FaultError
-from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.base import Conflict, FaultError
+from blackstart.faults.changes import Change
 from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.lease import RUN_LABEL
 from blackstart.fleet.objects import Object, Ref
+from blackstart.fleet.touch import touch
+
+LABEL = RUN_LABEL
+ANNOTATION = "blackstart.dev/undo"
 
 SLIPS = "v1/configmaps"
 
@@ -68,7 +75,9 @@ def change(
         if patch is None:
             return
         patch["metadata"] = {**patch.get("metadata", {}), "resourceVersion": found["metadata"]["resourceVersion"]}
+        # Whoever takes the Lease touches the object next: the version read is of no use any more then.
         fence()
+        failpoint("patch.before")
         try:
             kube.patch(ref, patch)
         except KubeError as error:
@@ -77,6 +86,30 @@ def change(
                 raise
         else:
             return
+
+
+def give_back(kube: Kube, ref: Ref, undo: Undo, decide: Callable[[Object], Object | None]) -> None:
+    """Patch an object back as `decide` says. Raises Conflict when it is gone, KubeError, or what `decide` does.
+
+    Without a label nothing was changed yet, or it is back already; a change
+    that is still on its way then comes too late.
+    """
+    try:
+        if run_of(kube.get(ref)) is None:
+            touch(kube, ref)
+        change(kube, ref, decide)
+    except KubeError as error:
+        if error.status != 404:
+            raise
+        raise Conflict(f"{undo.kind} {ref}: someone deleted it; there is nothing to put back") from error
+
+
+def removed(thing: str, undo: Undo) -> list[Change]:
+    """What giving an object up takes off it, for people."""
+    return [
+        Change(thing, f"label {LABEL}", undo.run, None),
+        Change(thing, f"annotation {ANNOTATION}", "the undo record", None),
+    ]
 
 
 def slip_of(undo_id: str, namespace: str) -> Ref:

@@ -17,12 +17,10 @@ from blackstart.faults.base import Conflict, FaultError, Target
 from blackstart.faults.changes import Change
 from blackstart.faults.clusters import open_kube
 from blackstart.faults.foreign import VIRTUAL_SERVICES
-from blackstart.faults.scale import ANNOTATION, LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.faults.wait import NotYet, wait_for
-from blackstart.fleet.kube import KubeError
 from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.fleet.objects import Object, Ref
-from blackstart.fleet.touch import touch
 from blackstart.schema.base import Model
 
 _CONFIRM_REVERTED = 30.0
@@ -132,23 +130,10 @@ class Routes:
         return self.prove(fleet, undo, within) if within else "the routes say so"
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
-        """One patch: the old routes, label and record away; only while the fault's own spec stands.
-
-        Without the label nothing was changed yet, or it is back already; a
-        change that is still on its way then comes too late.
-        """
+        """One patch: the old routes, label and record away; only while the fault's own spec stands."""
         data = self.data(undo.data)
         with open_kube(fleet, data.region) as kube:
-            try:
-                if marks.run_of(kube.get(data.ref)) is None:
-                    touch(kube, data.ref)
-                marks.change(kube, data.ref, lambda found: self._way_back(found, undo))
-            except KubeError as error:
-                if error.status != 404:
-                    raise
-                raise Conflict(
-                    f"{undo.kind} {undo.target}: someone deleted it; there is nothing to put back"
-                ) from error
+            marks.give_back(kube, data.ref, undo, lambda found: self._way_back(found, undo))
 
     def changes(self, fleet: Fleet, undo: Undo) -> list[Change]:
         """The routes, and the run's label and record."""
@@ -159,11 +144,8 @@ class Routes:
         if patch is None:
             return []
         thing = f"{data.region}: {data.ref}"
-        return [
-            Change(thing, "spec.http", found["spec"].get("http"), patch["spec"]["http"]),
-            Change(thing, f"label {LABEL}", undo.run, None),
-            Change(thing, f"annotation {ANNOTATION}", "the undo record", None),
-        ]
+        http = Change(thing, "spec.http", found["spec"].get("http"), patch["spec"]["http"])
+        return [http, *marks.removed(thing, undo)]
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
         """Nothing of the run is on the object."""

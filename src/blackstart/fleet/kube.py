@@ -46,7 +46,6 @@ class Deployment:
     namespace: str
     name: str
     uid: str
-    resource_version: str
     replicas: int
     labels: dict[str, str]
     annotations: dict[str, str]
@@ -124,14 +123,6 @@ class Kube:
     def deployment(self, namespace: str, name: str) -> Deployment:
         """Read one Deployment."""
         return _deployment(self.get(Ref(DEPLOYMENTS, namespace, name)))
-
-    def deployments(self, namespace: str) -> list[Deployment]:
-        """All Deployments of a namespace."""
-        return [_deployment(item) for item in self.select(DEPLOYMENTS, namespace)]
-
-    def patch_deployment(self, namespace: str, name: str, patch: dict[str, Any]) -> Deployment:
-        """Merge-patch one Deployment; with metadata.resourceVersion in the patch a change in between is a 409."""
-        return _deployment(self.patch(Ref(DEPLOYMENTS, namespace, name), patch))
 
     def pods(self, namespace: str, selector: dict[str, str]) -> list[Pod]:
         """The pods that carry the labels and are not being deleted."""
@@ -307,7 +298,6 @@ def _deployment(raw: dict[str, Any]) -> Deployment:
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
-        resource_version=meta["resourceVersion"],
         replicas=replicas,
         labels=meta.get("labels") or {},
         annotations=meta.get("annotations") or {},

@@ -163,9 +163,9 @@ class Entry(Model):
 
     `headers` are sent with every request; `Host` takes the place of the URL's.
 
-    For the forecast, what is behind it: `balancer`, the administration of the
-    Envoy that shares clients out among regions, or `gateway`, the region whose
-    mesh gateway it is.
+    What is behind it: `balancer`, the administration of the Envoy that shares
+    clients out among regions, for the forecast; or `gateway`, the region whose
+    mesh gateway it is: a run whose clients do not come in there is refused.
     """
 
     url: str

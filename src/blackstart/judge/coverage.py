@@ -64,11 +64,17 @@ def tally(case: Case, service: str, window: Window, since: float | None = None) 
     """Requests of a service due in a window, or in flight at `since`, on all of its entry streams."""
     good = total = missing = 0
     for track in case.history.entries(service):
-        samples = [s for s in track.samples if window.holds(s.due) or _in_flight(s, since)]
+        samples = _asked(track, window, since)
         good += sum(case.good(s) for s in samples)
         total += len(samples)
         missing += coverage(track, window).missing
     return Tally(good=good, total=total, missing=missing)
+
+
+def late(case: Case, service: str, window: Window, since: float) -> int:
+    """Of those requests the ones that were answered, but too slowly: retries hide errors, not the time they take."""
+    asked = [s for track in case.history.entries(service) for s in _asked(track, window, since)]
+    return sum(s.ok and not case.good(s) for s in asked)
 
 
 def tallies(case: Case) -> dict[str, dict[str, Tally]]:
@@ -85,6 +91,10 @@ def tallies(case: Case) -> dict[str, dict[str, Tally]]:
 def rehearsed_window(case: Case) -> Window | None:
     """From T0 to the end of the fail-back; None without T0."""
     return Window(case.t0.earliest, case.start_of(Phase.SETTLE)) if case.t0 else None
+
+
+def _asked(track: Track, window: Window, since: float | None) -> list[Sample]:
+    return [s for s in track.samples if window.holds(s.due) or _in_flight(s, since)]
 
 
 def _in_flight(sample: Sample, since: float | None) -> bool:

@@ -145,6 +145,14 @@ def objective_unknown(f: Findings) -> Iterator[str]:
     yield from (_objective_line(o) for o in f.objectives if o.met is None)
 
 
+def not_felt(f: Findings) -> Iterator[str]:
+    """Of each service an objective must say what its clients may feel: probes may be green while they suffer."""
+    felt = {o.service for o in f.objectives if o.kind in ("rto", "availability")}
+    for service in f.case.services:
+        if service not in felt:
+            yield f"{service}: no objective says what its clients may feel; give the drill an rto or availability"
+
+
 def _not_reverted(fault: FaultLife) -> str | None:
     states = {event.body.state for event in fault.events}
     if states == {FaultState.FAILED}:

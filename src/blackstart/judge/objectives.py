@@ -10,7 +10,7 @@ from blackstart.evidence.history import Moment, Window
 from blackstart.evidence.records import Check, Phase, Reading
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
-from blackstart.judge.coverage import rehearsed_window, silence, tally
+from blackstart.judge.coverage import late, rehearsed_window, silence, tally
 from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import (
     AvailabilityObjective,
@@ -88,11 +88,13 @@ def _duration_detail(elapsed: Elapsed, bound: float, met: bool | None, done: str
 def _availability(case: Case, service: str, objective: AvailabilityObjective) -> ObjectiveResult:
     window = rehearsed_window(case)
     found = tally(case, service, window, since=window.start) if window else None
-    if found is None or not found.total:
+    if window is None or found is None or not found.total:
         return _share(service, objective, None, None, None, "no confirmed T0, or no request")
     due = found.total + found.missing
     low, high = found.good / due, (found.good + found.missing) / due
     detail = f"{found.total - found.good} of {found.total} requests bad, from T0 to the end of the fail-back"
+    if slow := late(case, service, window, since=window.start):
+        detail += f"; {slow} of them were answered, but slower than {case.drill.client.slow:g} s"
     if found.missing:
         detail += f"; {found.missing} more were due and are not in the evidence"
     return _share(service, objective, found.good / found.total, low, high, detail)

@@ -30,6 +30,7 @@ GATES = (
     Gate(Verdict.INCONCLUSIVE, gates.incomplete),
     Gate(Verdict.FAIL, gates.objective_missed),
     Gate(Verdict.INCONCLUSIVE, gates.objective_unknown),
+    Gate(Verdict.INCONCLUSIVE, gates.not_felt),
 )
 """In this order; the first gate with a reason decides."""
 

@@ -21,6 +21,7 @@ CONNECTED = "control_plane.connected_state"
 UPTIME = "server.uptime"
 REJECTED = ("update_rejected", "cluster_manager.cds.update_rejected", "listener_manager.lds.update_rejected")
 
+_ACCEPTED = re.compile(r"listener\.(?!admin\.)(?!.*\.worker_\d+\.).+\.downstream_cx_total")
 _ZONE = re.compile(r"zone\.(.+)\.upstream_rq_completed")
 _OF_CLUSTER = (
     r"update_\w+|lb_healthy_panic|upstream_rq_completed|upstream_rq_retry|upstream_cx_connect_fail|"
@@ -84,11 +85,36 @@ def see(endpoint: Endpoint, wanted: Wanted, deadline: float) -> Seen:
         # Istio's clusters have another name in statistics than in the configuration.
         prefix = f"cluster.{cluster.get('observability_name') or cluster['name']}."
         pattern = f"^(?:{re.escape(prefix)}(?:{_OF_CLUSTER})|{_OF_ENVOY})$"
-        (page,) = ask(endpoint, [f"/stats?format=json&filter={quote(pattern, safe='')}"], ends - time.monotonic())
-        stats = {s["name"].removeprefix(prefix): s["value"] for s in page.document()["stats"] if "name" in s}
+        found, date = _stats(endpoint, pattern, ends - time.monotonic())
+        stats = {name.removeprefix(prefix): value for name, value in found.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise wrong_answer("an Envoy's administration", error) from None
-    return Seen(hosts, stats, time.monotonic(), page.date)
+    return Seen(hosts, stats, time.monotonic(), date)
+
+
+def connections(endpoint: Endpoint, deadline: float) -> float:
+    """Connections that an Envoy has accepted from clients since it began to count; blocking. Raises NoData."""
+    stats, _ = _stats(endpoint, r"^listener\..*\.downstream_cx_total$", deadline)
+    found = [number(value, name) for name, value in stats.items() if _ACCEPTED.fullmatch(name)]
+    if not found:
+        raise NoData(Reason.EMPTY, "the gateway listens for no clients")
+    return sum(found)
+
+
+def connected(endpoint: Endpoint, deadline: float) -> bool:
+    """Whether an Envoy has a connection to its istiod now; blocking. Raises NoData."""
+    stats, _ = _stats(endpoint, f"^{re.escape(CONNECTED)}$", deadline)
+    if CONNECTED not in stats:
+        raise NoData(Reason.EMPTY, f"the gateway has no statistic {CONNECTED}")
+    return number(stats[CONNECTED], CONNECTED) == 1
+
+
+def _stats(endpoint: Endpoint, pattern: str, deadline: float) -> tuple[dict[str, Any], datetime]:
+    (page,) = ask(endpoint, [f"/stats?format=json&filter={quote(pattern, safe='')}"], deadline)
+    try:
+        return {s["name"]: s["value"] for s in page.document()["stats"] if "name" in s}, page.date
+    except (KeyError, TypeError, AttributeError) as error:
+        raise wrong_answer("an Envoy's administration", error) from None
 
 
 def _cluster(clusters: Iterable[dict[str, Any]], wanted: Wanted) -> dict[str, Any]:

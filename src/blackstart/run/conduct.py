@@ -26,6 +26,7 @@ from blackstart.probes import read
 from blackstart.run.addresses import known_addresses
 from blackstart.run.census import censuses
 from blackstart.run.crossings import Tally
+from blackstart.run.gateways import doors
 from blackstart.run.header import make_header
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
@@ -83,6 +84,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         preflight={**preflight_looks(plan, folder, guarded), **looks},
         slate=slate_looks(plan.fleet, store),
         census=censuses(plan.fleet, plan.services),
+        doors=doors(plan.fleet, plan.services),
         injector=[sys.executable, "-m", "blackstart.run.child"],
         job=_job(plan, run_id),
         recover=[sys.executable, "-m", "blackstart", "recover", "--run", run_id],

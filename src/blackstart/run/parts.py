@@ -11,6 +11,7 @@ from blackstart.evidence.records import Addresses, End
 from blackstart.evidence.undo import Entry
 from blackstart.run.census import Census
 from blackstart.run.crossings import Read as ReadCrossings
+from blackstart.run.gateways import Door
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
@@ -23,7 +24,8 @@ class Parts:
 
     preflight: what must be true before anything is touched. slate: what an
     earlier drill, or this one, must not have left behind. census: counts what
-    each region of each service has. outstanding: ids of faults of this run
+    each region of each service has. doors: the gateways that services' clients
+    are said to come in by. outstanding: ids of faults of this run
     that are not put back. latest: where each of its faults stands, by the undo
     store. foretell: what is expected of each service, by configuration. alive:
     lets other processes see that the run goes on. shielding: what puts things
@@ -40,6 +42,7 @@ class Parts:
     job: Mapping[str, Any]
     recover: Sequence[str]
     outstanding: Callable[[], list[str]]
+    doors: Mapping[str, Door] = field(default_factory=dict)
     latest: Callable[[], Sequence[Entry]] = list
     foretell: Callable[[], dict[str, Forecast]] = dict
     alive: Callable[[], AbstractContextManager[None]] = nullcontext

@@ -22,13 +22,12 @@ from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
 from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
 from blackstart.run.looks import Look, Wrong
+from blackstart.safety.sweep import marks_at
 from blackstart.schema.drill import Guard
 from blackstart.schema.secret import SecretError
 
 DISK_FREE = 200 * 1024 * 1024
 """Bytes that must be free for evidence and undo records."""
-
-RUN_LABEL = "blackstart.dev/run"
 
 _ENTRY_DEADLINE = 3.0
 
@@ -39,10 +38,10 @@ def preflight_looks(plan: Plan, out: Path, guarded: Sequence[Ward]) -> dict[str,
 
 
 def slate_looks(fleet: Fleet, store: Store) -> dict[str, Look]:
-    """What must not be there before a drill, and not after it either: undo records, labels, cut links."""
+    """What must not be there before a drill, and not after it either: undo records, held objects, cut links."""
     looks: dict[str, Look] = {"undo": lambda: _nothing_outstanding(store)}
-    for region, namespaces in _namespaces(fleet).items():
-        looks[f"objects/{region}"] = _bind(_no_labels, fleet.regions[region].cluster, namespaces)
+    for region in fleet.regions:
+        looks[f"objects/{region}"] = _bind(_no_marks, fleet, region)
     for name, place in fleet.places.items():
         if place.netns is not None:
             looks[f"links/{name}"] = _bind(_no_tables, place)
@@ -192,28 +191,18 @@ def _nothing_outstanding(store: Store) -> str:
     return "nothing outstanding"
 
 
-def _no_labels(cluster: Cluster, namespaces: list[str]) -> str:
-    with Kube(cluster) as kube:
-        found = [d for namespace in namespaces for d in kube.deployments(namespace) if RUN_LABEL in d.labels]
-    if found:
-        names = ", ".join(f"{d.namespace}/{d.name} (run {d.labels[RUN_LABEL]})" for d in found)
-        raise Wrong(f"cluster {cluster.context!r}: a drill still holds {names}; run `blackstart recover`")
-    return f"no drill's label in {', '.join(namespaces)}"
+def _no_marks(fleet: Fleet, region: str) -> str:
+    if found := marks_at(fleet, region):
+        names = ", ".join(f"{mark.ref} (run {mark.run})" for mark in found)
+        context = fleet.regions[region].cluster.context
+        raise Wrong(f"cluster {context!r}: a drill still holds {names}; run `blackstart recover`")
+    return "no object has a drill's label"
 
 
 def _no_tables(place: Place) -> str:
     if found := nft.tables(place):
         raise Wrong(f"a drill left the nft tables {', '.join(found)} in {place.netns}; run `blackstart recover`")
     return "no cut"
-
-
-def _namespaces(fleet: Fleet) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for service in fleet.services.values():
-        for region, workload in service.workloads.items():
-            if workload.namespace not in found.setdefault(region, []):
-                found[region].append(workload.namespace)
-    return found
 
 
 def _bind[*A](call: Callable[[*A], str], *args: *A) -> Look:

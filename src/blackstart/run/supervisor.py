@@ -32,6 +32,7 @@ from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
 from blackstart.run.crossings import book, counting
 from blackstart.run.foretell import foretell
+from blackstart.run.gateways import came_in, count
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
@@ -152,12 +153,14 @@ class Supervisor:
 
     async def _baseline(self) -> End | None:
         self._log(PhaseStart(phase=Phase.BASELINE))
-        drill = self._drill
+        drill, doors = self._drill, self._parts.doors
+        arrived = await count(doors, LOOK_DEADLINE)
         await self._wait(max(drill.phases.baseline, drill.steady.window + drill.client.timeout + GRACE))
         if early := self._stopped_early():
             return early
         now = time.monotonic()
         checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
+        checks += await came_in(doors, arrived, drill.client.interval, LOOK_DEADLINE)
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
         if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():

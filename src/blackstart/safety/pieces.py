@@ -15,7 +15,7 @@ from blackstart.faults import foreign
 from blackstart.faults.base import Conflict, FaultError, fault_of
 from blackstart.faults.changes import Change, changes
 from blackstart.faults.inject import Context, restore_held
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL
 from blackstart.fleet import nft
 from blackstart.fleet.drops import table_name
 from blackstart.fleet.load import load_fleet

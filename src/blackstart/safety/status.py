@@ -92,9 +92,11 @@ class Status:
     @property
     def ownerless(self) -> bool:
         """Whether something is left, or may be for all that is known, that nobody who is alive works on."""
-        if any(run.alive for run in self.runs):
-            return bool(self.damaged) or any(not fault.owned for fault in self.outstanding)
-        return bool(self.damaged or self.outstanding or self.cuts or self.away)
+        owned = [fault.owned for fault in self.outstanding] + [role.owned for role in self.roles]
+        if self.damaged or not all(owned):
+            return True
+        # Whose a cut is, and what is where nobody answers, cannot be told while a run goes on.
+        return not any(run.alive for run in self.runs) and bool(self.cuts or self.away)
 
     def plain(self) -> dict[str, object]:
         """As JSON data."""

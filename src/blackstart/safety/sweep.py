@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from blackstart.evidence.undo import Undo
 from blackstart.faults.foreign import SWEPT
 from blackstart.faults.foreign_cordon import NODES
-from blackstart.faults.marks import record_of, run_of
-from blackstart.faults.scale import LABEL
+from blackstart.faults.marks import LABEL, record_of, run_of
 from blackstart.fleet import lease as leases
 from blackstart.fleet import nft
 from blackstart.fleet.clusterroles import CLUSTER_ROLES
@@ -129,14 +128,11 @@ def look(fleet: Fleet, regions: Iterable[str] | None = None) -> Sight:
 
 def look_at(fleet: Fleet, name: str) -> Sight:
     """What is in one cluster. Raises KubeError."""
-    cluster = clusters(fleet)[name]
     namespaces = _namespaces(fleet, name)
     sight = Sight()
-    with Kube(cluster) as kube:
+    with Kube(clusters(fleet)[name]) as kube:
         kube.verify_identity()
-        for resource in SWEPT:
-            for ref, found in _labelled(kube, resource, namespaces):
-                sight.marks.append(Mark(name, ref, run_of(found) or "", record_of(found)))
+        sight.marks += _marks(kube, name, namespaces)
         # Before the Leases: a run makes its Lease first.
         for ref, found in _labelled(kube, CLUSTER_ROLES, namespaces):
             sight.roles.append(Role(name, ref, run_of(found) or ""))
@@ -145,9 +141,23 @@ def look_at(fleet: Fleet, name: str) -> Sight:
         for ref, found in _labelled(kube, JOBS, namespaces):
             active = bool((found.get("status") or {}).get("active"))
             sight.guards.append(Guard(name, ref, run_of(found) or "", active))
-    # A slip without a record is nobody's, and a ConfigMap of someone else's tool may carry the label.
-    sight.marks = [mark for mark in sight.marks if mark.undo or mark.ref.plural != "configmaps"]
     return sight
+
+
+def marks_at(fleet: Fleet, name: str) -> list[Mark]:
+    """The objects in one cluster that drills still hold. Raises KubeError."""
+    with Kube(clusters(fleet)[name]) as kube:
+        kube.verify_identity()
+        return list(_marks(kube, name, _namespaces(fleet, name)))
+
+
+def _marks(kube: Kube, name: str, namespaces: list[str]) -> Iterator[Mark]:
+    for resource in SWEPT:
+        for ref, found in _labelled(kube, resource, namespaces):
+            undo = record_of(found)
+            # A slip without a record is nobody's, and a ConfigMap of someone else's tool may carry the label.
+            if undo or ref.plural != "configmaps":
+                yield Mark(name, ref, run_of(found) or "", undo)
 
 
 def _labelled(kube: Kube, resource: str, namespaces: list[str]) -> Iterator[tuple[Ref, Object]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from blackstart.fleet.model import Fleet, Service
 from blackstart.plan.forecast import meshfacts
@@ -18,10 +18,14 @@ Told = tuple[Balancer, list[str]]
 
 @dataclass(frozen=True)
 class Read:
-    """What was read; a text says why something could not be. `balancer` None: the entry names none."""
+    """What was read; a text says why something could not be. `balancer` None: the entry names none.
+
+    connected: region -> whether its gateway has a connection to istiod.
+    """
 
     mesh: MeshConfig | str
     balancer: Told | str | None = None
+    connected: Mapping[str, bool | str] = field(default_factory=dict)
 
 
 def way_in(fleet: Fleet, service: Service, lost: Sequence[Loss], read: Read) -> tuple[Way, list[str]] | str:
@@ -42,6 +46,12 @@ def way_in(fleet: Fleet, service: Service, lost: Sequence[Loss], read: Read) -> 
     ready = meshfacts.readiness(read.mesh, home, workload)
     if not in_mesh:
         return Way(home, balancer, None, ready), said
+    if (connected := read.connected.get(home, True)) is False:
+        return (
+            f"the gateway of {home} has no connection to istiod: what it goes by is older than what the clusters hold"
+        )
+    if isinstance(connected, str):
+        said = [*said, f"the gateway of {home} goes by what the clusters hold; {connected}"]
     gateway, more = meshfacts.gateway(read.mesh, home, service.workloads)
     if not gateway.hosts.get(home):
         return f"{workload.namespace}/{workload.deployment} has no ready pod in {home}"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
-from blackstart.fleet.model import Endpoint, Fleet, Service
+from blackstart.fleet.model import Endpoint, Fleet, Mesh, Service
 from blackstart.fleet.places import inside
 from blackstart.plan.forecast import meshfacts
 from blackstart.plan.forecast.entry import Read, Told, way_in
@@ -18,6 +19,7 @@ from blackstart.plan.resolve import Plan
 from blackstart.probes import read
 from blackstart.probes.admin import ask
 from blackstart.probes.base import NoData, Scope
+from blackstart.probes.envoyadmin import connected
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.forecast import Capacity, Forecast
 
@@ -31,7 +33,11 @@ _STREAMS = 2
 def forecasts(plan: Plan) -> dict[str, Forecast]:
     """The forecast of every service of a plan. What cannot be read is no forecast, with the reason."""
     mesh, lost = _mesh(plan.fleet), losses(plan)
-    return {name: _forecast(plan, name, mesh, lost) for name in dict.fromkeys(plan.services.values())}
+    linked = {name: _connected(plan.fleet, region.mesh) for name, region in plan.fleet.regions.items() if region.mesh}
+    return {
+        name: _forecast(plan, name, Read(mesh, connected=linked), lost)
+        for name in dict.fromkeys(plan.services.values())
+    }
 
 
 def nothing_read(plan: Plan, reason: str) -> dict[str, Forecast]:
@@ -46,14 +52,23 @@ def _mesh(fleet: Fleet) -> MeshConfig | str:
         return str(error)
 
 
-def _forecast(plan: Plan, name: str, mesh: MeshConfig | str, lost: list[Loss]) -> Forecast:
+def _connected(fleet: Fleet, mesh: Mesh) -> bool | str:
+    """Whether a region's gateway still hears istiod; a text says why that is not known."""
+    try:
+        with inside(fleet.places[mesh.gateway.place]):
+            return connected(mesh.gateway, _DEADLINE)
+    except (NoData, OSError) as error:
+        return f"it cannot be asked: {error}"
+
+
+def _forecast(plan: Plan, name: str, known: Read, lost: list[Loss]) -> Forecast:
     service, clients = plan.fleet.services[name], _clients(plan)
     mine = [loss for loss in lost if _concerns(loss, service)]
     endpoint = service.entry.balancer
-    settings = Read(mesh, _balancer(plan.fleet, endpoint) if endpoint else None)
+    settings = replace(known, balancer=_balancer(plan.fleet, endpoint) if endpoint else None)
     way = way_in(plan.fleet, service, mine, settings)
     found = Forecast(reason=way) if isinstance(way, str) else expect(mine, way[0], clients, way[1])
-    return found.model_copy(update={"capacity": _capacity(plan, service, mesh, clients)})
+    return found.model_copy(update={"capacity": _capacity(plan, service, known.mesh, clients)})
 
 
 def _clients(plan: Plan) -> Clients:

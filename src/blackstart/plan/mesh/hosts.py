@@ -24,15 +24,17 @@ def full(host: str, resource: Resource) -> str:
 
 def same(one: str, other: str) -> bool:
     """Whether two full hosts are one, as far as is known."""
-    pairs = list(zip(one.split("."), other.split("."), strict=False))
+    if one == other or not (_OPEN in one or _OPEN in other):
+        return one == other
+    pairs = zip(one.split("."), other.split("."), strict=False)
     return one.count(".") == other.count(".") and all(a == b or _OPEN in (a, b) for a, b in pairs)
 
 
 def covers(pattern: str, host: str) -> bool:
     """Whether a full host, or `*.example.com`, or `*`, stands for another; either may be the wider one."""
-    labels = [name.split(".")[name.startswith("*") :] for name in (pattern, host)]
     if not pattern.startswith("*") and not host.startswith("*"):
         return same(pattern, host)
+    labels = [name.split(".")[name.startswith("*") :] for name in (pattern, host)]
     count = min(len(names) for names in labels)
     return all(same(*pair) for pair in zip(*(names[len(names) - count :] for names in labels), strict=True))
 

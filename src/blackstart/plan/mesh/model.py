@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from blackstart.plan.mesh.values import mapping, text
@@ -43,20 +44,20 @@ class Resource:
     cluster: str
     manifest: Manifest
 
-    @property
+    @cached_property
     def name(self) -> str:
         return text(self.metadata.get("name"))
 
-    @property
+    @cached_property
     def namespace(self) -> str:
         """Empty where a file leaves it to whoever applies it."""
         return text(self.metadata.get("namespace"))
 
-    @property
+    @cached_property
     def metadata(self) -> dict[str, Any]:
         return mapping(self.manifest.data.get("metadata"))
 
-    @property
+    @cached_property
     def spec(self) -> dict[str, Any]:
         return mapping(self.manifest.data.get("spec"))
 
@@ -81,7 +82,7 @@ class ClusterConfig:
         """The objects of these kinds."""
         return (resource for resource in self.resources if resource.kind in kinds)
 
-    @property
+    @cached_property
     def regions(self) -> set[str]:
         """What its Nodes are labelled with."""
         labels = (mapping(node.metadata.get("labels")).get(REGION_LABEL) for node in self.of("Node"))
@@ -90,8 +91,7 @@ class ClusterConfig:
     @property
     def region(self) -> str:
         """The region of its Nodes; where that is not known or not one, the cluster stands for it."""
-        found = self.regions
-        return found.pop() if len(found) == 1 else self.name
+        return next(iter(self.regions)) if len(self.regions) == 1 else self.name
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class MeshConfig:
         """The objects of these kinds in all clusters."""
         return (resource for cluster in self.clusters for resource in cluster.of(*kinds))
 
-    @property
+    @cached_property
     def regions(self) -> list[str]:
         """The regions' names: as said, else as Nodes are labelled, else those that replicas are said of.
 

@@ -42,10 +42,10 @@ def _alike(mesh: MeshConfig) -> Iterator[Finding]:
     link=links.MULTI_PRIMARY,
 )
 def _everywhere(mesh: MeshConfig) -> Iterator[Finding]:
-    configured = [cluster for cluster in mesh.clusters if any(cluster.of(*ROUTING))]
-    for cluster in configured:
-        for name, resource in _by_name(cluster).items():
-            without = [other.name for other in configured if name not in _by_name(other)]
+    configured = {cluster.name: _by_name(cluster) for cluster in mesh.clusters if any(cluster.of(*ROUTING))}
+    for named in configured.values():
+        for name, resource in named.items():
+            without = [other for other, there in configured.items() if name not in there]
             if without:
                 yield resource.finding((), f"{resource.kind} {resource.name} is not in {', '.join(without)}")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from blackstart.plan.mesh.hosts import covers, full
@@ -39,7 +40,7 @@ class Policy:
     data: dict[str, Any]
     inherited: Policy | None = None
 
-    @property
+    @cached_property
     def host(self) -> str:
         """The full host that it is for."""
         return full(text(self.resource.spec.get("host")), self.resource)
