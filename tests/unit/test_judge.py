@@ -421,8 +421,26 @@ def test_a_slow_answer_counts_as_bad() -> None:
     def slow(name: str, t: float) -> Answer | None:
         return (0.8, True, "eu", None) if T0 + 1.2 <= t < 30 and "entry" in name else None
 
-    assert of(Scene(answer=slow)).verdict is Verdict.PASS
-    assert of(Scene(answer=slow, drill={"client": {"slow": "500ms"}})).verdict is Verdict.FAIL
+    patient, result = of(Scene(answer=slow)), of(Scene(answer=slow, drill={"client": {"slow": "500ms"}}))
+    assert (patient.verdict, result.verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert "were answered, but slower than 0.5 s" in objective(result, "availability").detail
+    assert "slower" not in objective(patient, "availability").detail
+
+
+@pytest.mark.parametrize("kinds", [{"reading"}, {"reading", "completeness"}, {"failback"}])
+def test_probes_alone_are_no_pass_whatever_they_say(kinds: set[str]) -> None:
+    """Everything is green but for clients, of whom nothing was asked."""
+    chosen = [o for o in DRILL["objectives"] if o["kind"] in kinds]
+    result = of(Scene(drill={"objectives": chosen}))
+    assert [o.met for o in result.objectives] == [True] * len(chosen)
+    assert (result.verdict, result.exit_code) == (Verdict.INCONCLUSIVE, 12)
+    assert "user-service: no objective says what its clients may feel" in result.sentence
+
+
+@pytest.mark.parametrize("kind", ["rto", "availability"])
+def test_one_objective_of_clients_is_enough(kind: str) -> None:
+    chosen = [o for o in DRILL["objectives"] if o["kind"] == kind]
+    assert of(Scene(drill={"objectives": chosen})).verdict is Verdict.PASS
 
 
 def _is(body: Body, name: str) -> bool:

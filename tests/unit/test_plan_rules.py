@@ -71,6 +71,7 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS112", {"probe": {"kind": "envoy"}}, "probe \"ready\" asks the mesh of region 'us', which has no `mesh`"),
     ("BS112", {"probe": {"kind": "envoy", "regions": ["standby"]}}, "asks the mesh of region 'eu'"),
     ("BS113", method(ours("mesh_abort", region="primary")), "rto would prove nothing: mesh_abort is made by"),
+    ("BS114", {"drill": {"objectives.0": None}}, "no objective says what the clients of frontend may feel"),
     ("BS201", {"drill": {"objectives.0.objective": "2s"}}, "needs at least 2.1s"),
     ("BS202", {"drill": {"phases": {"hold": "8s"}}}, "needs phases.hold of at least 10s"),
     (

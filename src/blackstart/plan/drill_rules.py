@@ -7,7 +7,13 @@ from collections.abc import Iterator
 from blackstart.plan.content import Content, known
 from blackstart.plan.rules import Rules
 from blackstart.probes.mesh import MeshSpec
-from blackstart.schema.drill import FailbackObjective, Guard, ReadingObjective, RtoObjective
+from blackstart.schema.drill import (
+    AvailabilityObjective,
+    FailbackObjective,
+    Guard,
+    ReadingObjective,
+    RtoObjective,
+)
 from blackstart.schema.errors import Finding, KeyPath, unknown
 
 DRILL_RULES: Rules[Content] = Rules()
@@ -164,6 +170,17 @@ def _client_side(content: Content) -> Iterator[Finding]:
                 "proxy, without retries, and no host is ever ejected for it"
             )
             yield content.document.finding(("objectives", i), text, "use scale, blackhole_endpoints or kill")
+
+
+@DRILL_RULES.add(
+    "BS114", "warning", "Every service has an `rto` or `availability` objective: without one a drill cannot pass."
+)
+def _felt(content: Content) -> Iterator[Finding]:
+    felt = {o.service for o in content.drill.objectives if isinstance(o, RtoObjective | AvailabilityObjective)}
+    for i, service in enumerate(content.drill.services):
+        if service not in felt:
+            text = f"no objective says what the clients of {service} may feel, so the verdict is INCONCLUSIVE at best"
+            yield content.document.finding(("services", i), text, "add an `rto` or `availability` objective")
 
 
 @DRILL_RULES.add("BS201", "error", "An RTO objective is at least twice what the client can tell apart.")
