@@ -104,4 +104,4 @@ def swap(paths: LabPaths, primary: str, replica: str) -> None:
     position = old.sql("SELECT @@global.gtid_binlog_pos").strip()
     assert new.sql(f"SELECT MASTER_GTID_WAIT('{position}', 10)", 15.0).strip() == "0"
     new.sql("STOP SLAVE; RESET SLAVE ALL; SET GLOBAL read_only=0;", 15.0)
-    new.redis("REPLICAOF NO ONE", "CONFIG REWRITE")
+    new.redis("REPLICAOF NO ONE")

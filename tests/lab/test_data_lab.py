@@ -87,7 +87,7 @@ def test_a_changed_configmap_moves_the_writes(data: Fleet) -> None:
     eventually("us follows", lambda: all(us.follows(kind) for kind in KINDS))
     swap(_PATHS, "us", "eu")
     eu.sql(_follow(eu.site))
-    eu.redis(f"REPLICAOF {eu.site.peer} 6379", "CONFIG REWRITE")
+    eu.redis(f"REPLICAOF {eu.site.peer} 6379")
     point_to(data, "us")
     order = placed(data)
     eventually("the order is everywhere", lambda: everywhere(data, order))

@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +58,7 @@ class RegionData:
         _write(self.config("redis"), data.redis_config(self.site, folder, passwords))
         _write(folder / "users.acl", data.redis_users(passwords))
         _write(self.config("mariadb"), data.mariadb_config(self.site, self.folder("mariadb")))
+        data.temporary(self.folder("mariadb")).mkdir()
         run(["cp", "-a", "--sparse=always", str(empty), str(self.folder("mariadb"))])
 
     def start(self, parts: Parts) -> None:
@@ -74,8 +76,17 @@ class RegionData:
         process = self.processes.all().get(_kind(part))
         return process is not None and process.alive()
 
+    def keep_roles(self) -> None:
+        """Let a Redis that runs write its role to its configuration, for after a kill; MariaDB does so by itself."""
+        if self.alive("redis"):
+            with suppress(LabError):  # It hangs, or loads: its role is what it was.
+                if not self._fenced(self.redis("ROLE", timeout=1.0)):
+                    self.redis("CONFIG REWRITE", timeout=1.0)
+
     def kill_part(self, part: str) -> None:
         """End one server; the rest of the region goes on without it. Raises LabError."""
+        if part == "redis":
+            self.keep_roles()
         self.processes.kill(_kind(part))
 
     def restore_part(self, part: str, parts: Parts, timeout: float) -> None:
@@ -140,12 +151,14 @@ class RegionData:
         return self._inside(lambda: run(argv, stdin=text, timeout=timeout))
 
     def _redis(self) -> tuple[bool, str | None]:
-        role, *more = self.redis("ROLE")
-        if role == "master":
+        role = self.redis("ROLE")
+        if role[0] == "master":
             return True, None
-        host, port = more[:2]
-        fenced = (host, int(port)) == NOBODY
-        return False, self._lasting_source("redis") if fenced else host
+        return False, self._lasting_source("redis") if self._fenced(role) else role[1]
+
+    @staticmethod
+    def _fenced(role: list[str]) -> bool:
+        return role[:3] == ["slave", *map(str, NOBODY)]
 
     def _lasting_source(self, kind: Kind) -> str | None:
         file = self.folder("mariadb") / "master.info" if kind == "mariadb" else self.config("redis")

@@ -121,6 +121,8 @@ class RegionLab:
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
+        if self.data and not self.group.frozen():
+            self.data.keep_roles()
         self.events.write("kill", "silencing")
         with Echo(self.net.address) as echo:
             silence(self.net)
