@@ -96,6 +96,9 @@ def test_a_fleet_with_stores_is_accepted_and_holds_no_password(tmp_path: Path) -
     database = fleet.stores[fleet.resolve("database")]
     assert (database.kind, database.primary, list(database.members)) == ("mariadb", "us", ["us", "eu"])
     assert database.members["us"].client_address == f"{US}:3306"
+    switch = database.members["eu"].power
+    assert switch is not None
+    assert switch.kill[3:] == ["lab", "kill", "eu", "--part", "mariadb", "--state", str(tmp_path)]
     assert database.admin is not None
     assert database.admin.password is not None
     assert database.admin.password.reveal() == logins.read(paths, "mariadb")[data.ADMIN]

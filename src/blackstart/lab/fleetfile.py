@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +15,7 @@ from blackstart.lab.data import CACHE, DATABASE, Site
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT, ORDERS, ORDERS_NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.powerfile import power
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.storefile import stores_node
@@ -92,7 +92,7 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
             "labels": {"region": region.name},
         },
         "pods": [region.pods],
-        "power": _power(region.name, paths),
+        "power": power(region.name, paths),
     }
 
 
@@ -100,8 +100,8 @@ def _mesh(lab: Topology, region: RegionNet, paths: LabPaths) -> Node:
     """Inside the region: nobody else may ask."""
 
     def part(name: str, port: int) -> Node:
-        power = _power(region.name, paths, "--part", name)
-        return {"url": f"http://127.0.0.1:{port}", "place": region.name, "power": power}
+        url = f"http://127.0.0.1:{port}"
+        return {"url": url, "place": region.name, "power": power(region.name, paths, name)}
 
     gateway = part("gateway", ports.GATEWAY_ADMIN) | {"uid": GATEWAY_UID}
     remotes = {other.name: remote_api(lab, other.name, region.name) for other in lab.regions if other != region}
@@ -132,12 +132,6 @@ def _orders(lab: Topology, regions: list[str]) -> Node:
         "writes": {"url": f"{base}orders", "place": OBSERVER},
         "stores": [DATABASE, CACHE],
     }
-
-
-def _power(region: str, paths: LabPaths, *more: str) -> Node:
-    lab, state = [sys.executable, "-m", "blackstart", "lab"], ["--state", str(paths.root)]
-    commands = {command: [*lab, command, region, *more, *state] for command in ("kill", "restore", "state")}
-    return {**commands, "deadline": "120s"}
 
 
 def _direct(lab: Topology, region: str, port: int) -> Node:

@@ -9,6 +9,7 @@ from blackstart.lab import logins
 from blackstart.lab.data import ADMIN, PORT_OF, READER, REPLICATION, STORE_OF, Kind, Site
 from blackstart.lab.manifests import NAMESPACE, STORES
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.powerfile import power
 from blackstart.lab.topology import Topology
 
 Node = dict[str, Any]
@@ -35,7 +36,12 @@ def _store(kind: Kind, lab: Topology, paths: LabPaths, sites: Mapping[str, Site]
 
     def member(site: Site) -> Node:
         own = lab.region(site.region).address
-        return {"address": f"{own}:{port}", "place": "operator", "serves": f"{site.address}:{port}"}
+        return {
+            "address": f"{own}:{port}",
+            "place": "operator",
+            "serves": f"{site.address}:{port}",
+            "power": power(site.region, paths, kind),
+        }
 
     return {
         "kind": kind,
