@@ -56,6 +56,11 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
     console.print(table)
     for service in fleet.services.values():
         console.print(f"edge: {service.entry.url} from the observer", highlight=False)
+    for name, store in fleet.stores.items():
+        where = ", ".join(f"{region} {member.client_address}" for region, member in store.members.items())
+        console.print(
+            f"store {name} ({store.kind}): {where}; primary in normal times: {store.primary}", highlight=False
+        )
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 
