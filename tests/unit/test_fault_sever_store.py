@@ -183,25 +183,22 @@ def test_a_name_in_place_of_an_address_is_refused() -> None:
 
 
 def test_both_ends_drop_what_the_other_sends(tmp_path: Path) -> None:
-    def member(address: str, place: str) -> dict[str, str]:
-        return {"address": "10.9.9.9:1", "serves": address, "place": place}
-
-    members = {"us": member("10.0.0.1:3306", "us"), "eu": member("10.0.0.2:3306", "eu")}
-    members["as"] = member("10.0.0.3:3306", "as")
-    region = {"cluster": {"kubeconfig": "/x", "context": "x", "uid": "x"}, "place": "us"}
+    addresses = {"us": "10.0.0.1:3306", "eu": "10.0.0.2:3306", "as": "10.0.0.3:3306"}
+    members = {name: {"address": "10.9.9.9:1", "serves": at, "place": "here"} for name, at in addresses.items()}
+    cluster = {"kubeconfig": "/x", "context": "x", "uid": "x"}
     store = {"kind": "mariadb", "primary": "us", "members": members}
     found = loopback_fleet(
         stores={"orders": store},
-        regions=dict.fromkeys(("us", "eu", "as"), region),
-        places={name: {} for name in ("us", "eu", "as", "here")},
+        regions={name: {"cluster": cluster, "place": f"in-{name}"} for name in ("us", "eu", "as")},
+        places={name: {} for name in ("in-us", "in-eu", "in-as", "here")},
     )
     (target,) = FAULT.targets(found, {"store": "orders", "region": "eu", "lease": 10})
     assert target.regions == ("us", "eu", "as")
     dropped = {place: drop.elements for place, (drop,) in FAULT.drops(found, target.data).items()}
     assert dropped == {
-        "eu": ("10.0.0.1 . 3306", "10.0.0.3 . 3306"),
-        "us": ("10.0.0.2 . 3306",),
-        "as": ("10.0.0.2 . 3306",),
+        "in-eu": ("10.0.0.1 . 3306", "10.0.0.3 . 3306"),
+        "in-us": ("10.0.0.2 . 3306",),
+        "in-as": ("10.0.0.2 . 3306",),
     }
 
 

@@ -1,8 +1,8 @@
 """Cuts the replication of a store between a region and all others; everything else between them goes on.
 
-Each place drops what the other members' servers send to processes of its own,
-by address and port. Traffic that a place only passes on, such as its pods', is
-not touched. The drops expire in the kernel.
+The place of each member's region drops what the other members' servers send to
+processes there, by address and port. Traffic that a place only passes on, such
+as its pods', is not touched. The drops expire in the kernel.
 """
 
 from __future__ import annotations
@@ -80,10 +80,11 @@ class SeverStore(Dropping):
         """At each end, what comes from the other end's servers."""
         found = _Data.model_validate(data)
         store, mine = storeparts.parts(fleet, found)
-        others = [member for region, member in store.members.items() if region != found.region]
-        addresses = {mine.place: [member.client_address for member in others]}
-        for member in others:
-            addresses.setdefault(member.place, []).append(mine.client_address)
+        others = {region: member for region, member in store.members.items() if region != found.region}
+        # Where the server runs: a member's own place is only where it is asked from.
+        addresses = {fleet.regions[found.region].place: [member.client_address for member in others.values()]}
+        for region in others:
+            addresses.setdefault(fleet.regions[region].place, []).append(mine.client_address)
         return {place: [to_processes(list(dict.fromkeys(each)))] for place, each in addresses.items()}
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
@@ -148,7 +149,7 @@ def _alive(fleet: Fleet, follower: Follower) -> str:
 
 def _connects(fleet: Fleet, follower: Follower) -> bool:
     """Whether a new connection to the source opens, from where the replica is."""
-    place = fleet.places[storeparts.parts(fleet, follower.at)[1].place]
+    place = fleet.places[fleet.regions[follower.at.region].place]
     host, _, port = follower.source.rpartition(":")
     try:
         with closing(dial(place, host, int(port), _CONNECT)):
