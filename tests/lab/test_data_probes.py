@@ -13,10 +13,10 @@ from datalab import cached, eventually, placed, rows, server
 from machinekit import Machine, fault, kill, running
 
 from blackstart.evidence.records import Reading, Reason
-from blackstart.fleet import nft
+from blackstart.fleet import nft, sql
 from blackstart.fleet.model import Fleet
 from blackstart.lab import native
-from blackstart.lab.data import KINDS
+from blackstart.lab.data import DATABASE, KINDS
 from blackstart.lab.paths import LabPaths
 from blackstart.probes import load_probe, read
 from blackstart.probes.base import Scope
@@ -55,9 +55,11 @@ class Looks:
         return reading
 
 
-def seconds_behind() -> str:
+def seconds_behind(data: Fleet) -> str:
     """What the server itself says."""
-    return server(_PATHS, "eu").sql("SHOW SLAVE STATUS\\G").partition("Seconds_Behind_Master: ")[2].split("\n")[0]
+    store = data.stores[DATABASE]
+    with sql.connect(data, store, store.members["eu"], store.reader) as session:
+        return str(session.row("SHOW ALL SLAVES STATUS")["Seconds_Behind_Master"])
 
 
 def test_in_health_every_shipped_probe_has_its_value(data: Fleet) -> None:
@@ -87,7 +89,7 @@ def test_over_a_cut_link_nothing_reads_as_well(data: Fleet) -> None:
         while time.monotonic() - began < 12:
             lags.append(looks.one("database-lag"))
             links.append(looks.one("cache-link"))
-            said.append(seconds_behind())
+            said.append(seconds_behind(data))
             time.sleep(0.2)
         unreceived = looks.one("database-unreceived").value
     finally:

@@ -26,7 +26,10 @@ from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.base import Model
 
 _CONNECT = 1.0
-_SLACK = 1.0
+_SLACK = 1.5
+_LATE = 2.0
+_PAUSE = 0.1
+_STEP = 0.2
 _CONFIRM_REVERTED = 120.0
 
 
@@ -121,17 +124,18 @@ class SeverStore(Dropping):
 
     def _silent(self, fleet: Fleet, undo: Undo, follower: Follower, ends: float) -> str:
         """Wait until nothing has come for longer than anything takes that is due. Raises FaultError."""
-        what, quiet = f"{undo.kind} {undo.target}", follower.every + _SLACK
+        what, quiet = f"{undo.kind} {undo.target}", follower.every + min(follower.every, _LATE) + _SLACK
         if _connects(fleet, follower):
             raise FaultError(f"{what}: {follower.at} can still open a connection to {follower.source}")
-        mark, since = look_at(fleet, follower).mark, time.monotonic()
-        while time.monotonic() - since < quiet:
+        mark, silent, before = look_at(fleet, follower).mark, 0.0, time.monotonic()
+        while silent < quiet:
             if time.monotonic() > ends:
                 raise FaultError(f"{what}: {follower.at} still hears of {follower.source} on its old connection")
-            time.sleep(0.1)
-            seen = look_at(fleet, follower)
-            if seen.mark != mark:
-                mark, since = seen.mark, time.monotonic()
+            time.sleep(_PAUSE)
+            seen, now = look_at(fleet, follower), time.monotonic()
+            # While this machine stands still, so may the replica: that is no silence of its source.
+            silent = silent + min(now - before, _STEP) if seen.mark == mark else 0.0
+            mark, before = seen.mark, now
         return f"{follower.at} has heard nothing for {quiet:g} s, and cannot connect"
 
 
