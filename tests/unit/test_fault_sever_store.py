@@ -100,7 +100,7 @@ def redis(folder: Path) -> None:
 @scenario
 def nobody_heals_it(folder: Path) -> None:
     with stores(folder, "mariadb") as here:
-        inject(FAULT, here.fleet, {"store": "orders", "region": "standby", "expires": 3}, here.context())
+        inject(FAULT, here.fleet, {"store": "orders", "region": "standby", "expires": 12}, here.context())
         here.orders.us.insert("w1-1")
         wait_until("the kernel", lambda: len(here.orders.eu.sql("SELECT * FROM shop.orders")) == 1)
         still_there([here.entry()], here.fleet, here.context())
