@@ -24,6 +24,11 @@ need nftables nft
 need iproute2 ip
 need util-linux nsenter
 need mount mount
+# The stores of `lab up --data`; mariadb-server would bring a service.
+need mariadb-server-core mariadbd
+need mariadb-client-core mariadb
+need mariadb-client mariadb-dump
+need redis-server redis-server
 [ -z "$missing" ] && exit 0
 
 if [ "$(id -u)" != 0 ]; then
@@ -53,7 +58,7 @@ install || { apt-get update -qq && install; }
 if command -v systemctl >/dev/null; then
     for package in $missing; do
         case $package in
-            containerd | prometheus) systemctl disable --now --quiet "$package.service" 2>/dev/null || true ;;
+            containerd | prometheus | redis-server) systemctl disable --now --quiet "$package.service" 2>/dev/null || true ;;
         esac
     done
 fi

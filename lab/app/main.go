@@ -1,5 +1,5 @@
-// Command app is the lab's own image: user-service, the service that drills rehearse,
-// and the process that holds a pod's namespaces open. Outside of pods it finds them
+// Command app is the lab's own image: user-service and order-service, the services that
+// drills rehearse, and the process that holds a pod's namespaces open. Outside of pods it finds them
 // for Prometheus.
 package main
 
@@ -32,10 +32,16 @@ func run(command string, args []string) error {
 			return err
 		}
 		return serve(config, notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2))
+	case "orders":
+		config, err := configFrom(os.Getenv)
+		if err != nil {
+			return err
+		}
+		return serveOrders(config, os.Getenv("OWN_DATABASE"), notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2))
 	case "discover":
 		return discover(args)
 	}
-	return fmt.Errorf("unknown command %q; known: pause, serve, discover", command)
+	return fmt.Errorf("unknown command %q; known: pause, serve, orders, discover", command)
 }
 
 func notify(signals ...os.Signal) <-chan os.Signal {

@@ -29,8 +29,12 @@ func serve(config Config, signals <-chan os.Signal) error {
 
 func serveOn(listener net.Listener, config Config, signals <-chan os.Signal) error {
 	s := newService(config, time.Now)
+	return s.run(listener, s.handler(), "user-service", signals)
+}
+
+func (s *service) run(listener net.Listener, handler http.Handler, name string, signals <-chan os.Signal) error {
 	server := &http.Server{
-		Handler:           s.handler(),
+		Handler:           handler,
 		ReadHeaderTimeout: 2 * time.Second,
 		ReadTimeout:       5 * time.Second,
 		WriteTimeout:      10 * time.Second,
@@ -40,7 +44,7 @@ func serveOn(listener net.Listener, config Config, signals <-chan os.Signal) err
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	s.state.Store(ready)
-	log.Printf("user-service %s of %s serves on %s", config.Version, config.Region, listener.Addr())
+	log.Printf("%s %s of %s serves on %s", name, s.config.Version, s.config.Region, listener.Addr())
 	for {
 		select {
 		case err := <-failed:

@@ -14,7 +14,9 @@ _FOLDERS = (
     "/var/lib/cni",
     "/var/lib/containerd",
     "/var/lib/kubelet",
+    "/var/lib/mysql",
     "/var/lib/prometheus",
+    "/var/lib/redis",
     "/var/log/containers",
     "/var/log/pods",
 )

@@ -55,13 +55,26 @@ def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
         native.up(["us", "eu"], other, print)
     with pytest.raises(LabError, match=str(paths.root)):
         native.down(other, print)
-    with pytest.raises(LabError, match="regions us,eu and no mesh runs"):
+    with pytest.raises(LabError, match="regions us,eu, no mesh and no stores runs"):
         native.up(["us"], paths, print)
     assert _pids(paths) == pids
 
     native.down(paths, print)
     assert differences(before, snapshot()) == {}
     native.down(paths, print)
+
+
+def test_a_lab_with_stores_leaves_nothing_whatever_state_they_are_in(before: Snapshot, paths: LabPaths) -> None:
+    native.up(["us", "eu"], paths, print, data=True, semi_sync=True)
+    assert {"us mariadb", "us redis", "eu mariadb", "eu redis"} <= set(_pids(paths))
+    with pytest.raises(LabError, match="semi-synchronous stores runs"):
+        native.up(["us", "eu"], paths, print, data=True)
+    native.kill("us", paths, "mariadb")
+    native.freeze("eu", paths)
+    native.down(paths, print)
+    assert differences(before, snapshot()) == {}
+    assert not paths.secrets.exists()
+    assert {part.name for part in (paths.root / "us").iterdir()} == {"logs"}
 
 
 @pytest.mark.parametrize("after", [0.9, 1.5, 3.0, 6.0])

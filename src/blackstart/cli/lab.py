@@ -52,7 +52,9 @@ def _deadline_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 _region = click.argument("region")
 _part = click.option(
-    "--part", type=click.Choice(["istiod", "gateway"]), help="Only this part of the region's mesh (native only)."
+    "--part",
+    type=click.Choice(["istiod", "gateway", "mariadb", "redis"]),
+    help="Only this part of the region's mesh, or this store (native only).",
 )
 
 
@@ -89,15 +91,22 @@ def doctor(fix: bool) -> int:
 @click.option("--regions", default="us,eu", show_default=True, help="Names, the preferred region first.")
 @click.option("--provider", type=click.Choice(["native", "kind"]), default="native", show_default=True)
 @click.option("--mesh", is_flag=True, help="Istio in each region, its gateways before the service (native only).")
+@click.option("--data", is_flag=True, help="MariaDB and Redis, replicated, and order-service (native only).")
+@click.option("--semi-sync", is_flag=True, help="With --data: acknowledge only what the replica has.")
 @_state_option
-def up(regions: str, provider: str, mesh: bool, state: Path) -> None:
+def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, state: Path) -> None:
     """Start the lab, or complete it; ends with a table of what runs where."""
     from blackstart.cli import labviews
 
     paths = _paths(state)
-    if mesh and provider != "native":
-        raise click.BadParameter("only the native provider has one; leave --provider out", param_hint="--mesh")
-    _provider(provider).up(regions.split(","), paths, _say, **({"mesh": True} if mesh else {}))
+    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync}
+    wanted = {name: True for name, yes in chosen.items() if yes}
+    if wanted and provider != "native":
+        option = f"--{next(iter(wanted)).replace('_', '-')}"
+        raise click.BadParameter("only the native provider has it; leave --provider out", param_hint=option)
+    if semi_sync and not data:
+        raise click.BadParameter("goes with --data", param_hint="--semi-sync")
+    _provider(provider).up(regions.split(","), paths, _say, **wanted)
     labviews.status(paths, _provider(provider).power_state)
     click.echo(f"fleet file: {paths.fleet}")
 
@@ -172,9 +181,9 @@ def state_(region: str, part: str | None, state: Path) -> None:
 
 
 def _only(part: str | None, state: Path) -> dict[str, str]:
-    """The argument for one part of a mesh, which only a native lab can have."""
+    """The argument for one part of a region, which only a native lab has."""
     if part and _paths(state).kind.exists():
-        raise click.BadParameter("only the native provider has a mesh; leave it out", param_hint="--part")
+        raise click.BadParameter("only the native provider has parts; leave it out", param_hint="--part")
     return {"part": part} if part else {}
 
 

@@ -58,6 +58,11 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         headers = ", ".join(f"{key}: {value}" for key, value in service.entry.headers.items())
         said = f" ({headers})" if headers else ""
         console.print(f"{name}: {service.entry.url} from the observer{said}", highlight=False)
+    for name, store in fleet.stores.items():
+        where = ", ".join(f"{region} {member.client_address}" for region, member in store.members.items())
+        console.print(
+            f"store {name} ({store.kind}): {where}; primary in normal times: {store.primary}", highlight=False
+        )
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 

@@ -43,7 +43,7 @@ class Drop:
     type: str
     match: str
     elements: tuple[str, ...]
-    hook: Literal["prerouting", "output"] = "prerouting"
+    hook: Literal["prerouting", "input", "output"] = "prerouting"
     answers: bool = False
     user: int | None = None
 
@@ -78,6 +78,12 @@ def from_server(address: str) -> Drop:
     return Drop(
         "cut_servers", "ipv4_addr . inet_service", "ip saddr . tcp sport @cut_servers", elements, answers=True
     )
+
+
+def to_processes(addresses: Sequence[str]) -> Drop:
+    """What some TCP servers (host:port) send to the processes of a place; what it only passes on goes through."""
+    elements = tuple(" . ".join(address.rpartition(":")[::2]) for address in addresses)
+    return Drop("cut_servers", "ipv4_addr . inet_service", "ip saddr . tcp sport @cut_servers", elements, "input")
 
 
 def table_name(fault_id: str) -> str:
@@ -126,7 +132,7 @@ def _count(drop: Drop) -> str:
 
 
 def _chain(hook: str, drops: Sequence[Drop], counting: bool) -> str:
-    name = "drop_out" if hook == "output" else "drop_in"
+    name = {"prerouting": "drop_in", "input": "drop_local", "output": "drop_out"}[hook]
     rules = "".join(
         f"{_count(drop) if counting else ''}    {drop.match} counter drop\n" for drop in drops if drop.hook == hook
     )

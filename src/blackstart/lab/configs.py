@@ -72,8 +72,12 @@ def cni(region: RegionNet) -> str:
     return json.dumps({"cniVersion": "0.4.0", "name": "pods", "plugins": plugins}, indent=1)
 
 
-def kubelet(region: RegionNet, ca: Path, serving: Pair, cgroup: str, resolv: Path) -> Config:
-    """KubeletConfiguration; `cgroup` is the group that holds the pods' own."""
+def kubelet(region: RegionNet, ca: Path, serving: Pair, cgroup: str, resolv: Path, *, sync: str = "1m") -> Config:
+    """KubeletConfiguration; `cgroup` is the group that holds the pods' own.
+
+    `sync`: how often it looks at each pod, which is when a changed ConfigMap
+    reaches the files in it; Kubernetes' own default is a minute.
+    """
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -93,6 +97,7 @@ def kubelet(region: RegionNet, ca: Path, serving: Pair, cgroup: str, resolv: Pat
         "failSwapOn": False,
         "makeIPTablesUtilChains": False,
         "resolvConf": str(resolv),
+        "syncFrequency": sync,
         "nodeStatusUpdateFrequency": "2s",
         "nodeLeaseDurationSeconds": 6,
         "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},

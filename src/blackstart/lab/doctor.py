@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blackstart.lab import cgroups, toolchain
-from blackstart.lab.parts import find_cni, find_command, find_envoy, parse_version
+from blackstart.lab.parts import STORES, find_cni, find_command, find_envoy, parse_version
 from blackstart.lab.shell import LabError, run
 from blackstart.schema.content import content_dir
 
@@ -108,10 +108,10 @@ def _problems(facts: Facts, regions: int) -> Iterator[Problem]:
         )
 
 
-def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE) -> Facts:
-    """Find out about this machine; changes nothing, takes well under a second."""
+def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) -> Facts:
+    """Find out about this machine, with `data` also for stores; changes nothing, takes well under a second."""
     root = os.geteuid() == 0
-    missing = tuple(c for c in COMMANDS if find_command(c) is None)
+    missing = tuple(c for c in (*COMMANDS, *(STORES if data else ())) if find_command(c) is None)
     cache = toolchain.cache_dir()
     existing = next(p for p in (cache, *cache.parents) if p.exists())
     return Facts(
@@ -128,9 +128,9 @@ def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE) -> Facts:
     )
 
 
-def refuse(regions: int, mesh: bool = False) -> None:
+def refuse(regions: int, mesh: bool = False, data: bool = False) -> None:
     """Raises LabError with what `doctor` says, when a lab cannot run."""
-    facts = look(toolchain.tools(mesh))
+    facts = look(toolchain.tools(mesh), data)
     found = [str(problem) for problem in problems(facts, regions)]
     if facts.unbuilt and not found:
         found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{' --mesh' if mesh else ''}"]

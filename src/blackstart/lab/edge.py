@@ -9,18 +9,40 @@ most). An edge with `failover=False` is what a drill must call FAIL.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 Address = tuple[str, int]
 
 CLUSTER = "user_service"
+ORDERS = "order_service"
 TRY_TIMEOUT = 0.3
 """Seconds that one region has to answer. A first try and two retries stay below a client's 1 s."""
 CHECK_INTERVAL = 0.5
 """Seconds between health checks, and what one may take; two in a row decide."""
 
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
+_PRIORITIES = {
+    "name": "envoy.retry_priorities.previous_priorities",
+    "typed_config": {
+        "@type": f"{_EXTENSIONS}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
+        "update_frequency": 1,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Writes:
+    """A service that writes, at an address of its own. It is tried once, and only what was never sent goes elsewhere.
+
+    A try that was given up may have written, so an answer of a second one
+    must not stand for both. `timeout`: seconds, above what the service takes.
+    """
+
+    listen: Address
+    upstreams: Sequence[tuple[str, str, int]]
+    timeout: float = 5.0
 
 
 def edge_config(
@@ -30,6 +52,7 @@ def edge_config(
     *,
     failover: bool = True,
     health_log: Path | None = None,
+    writes: Writes | None = None,
 ) -> dict[str, Any]:
     """An Envoy bootstrap as a mapping; JSON of it is a valid configuration file.
 
@@ -38,16 +61,20 @@ def edge_config(
     requests stay with the first region. `health_log` receives one JSON line
     for each change of a region's health.
     """
-    cluster = _cluster(upstreams)
+    cluster = _cluster(CLUSTER, upstreams)
     if failover:
         cluster |= {"health_checks": [_health_check(health_log)]}
+    listeners, clusters = (
+        [_listener("edge", listen, _route(retries=len(upstreams) - 1 if failover else 0))],
+        [cluster],
+    )
+    if writes:
+        listeners.append(_listener("orders", writes.listen, _route_of_writes(writes)))
+        clusters.append(_cluster(ORDERS, writes.upstreams) | {"health_checks": [_health_check(health_log)]})
     return {
         "node": {"id": "edge", "cluster": "edge", "locality": {"zone": "edge"}},
         "admin": {"address": _address(admin)},
-        "static_resources": {
-            "listeners": [_listener(listen, _route(retries=len(upstreams) - 1 if failover else 0))],
-            "clusters": [cluster],
-        },
+        "static_resources": {"listeners": listeners, "clusters": clusters},
         # Statistics by zone are statistics by region here; a label tells them apart.
         "stats_config": {
             "stats_tags": [{"tag_name": "upstream_region", "regex": r"^cluster\.[^.]+\.zone(\.edge\.([^.]+))\."}]
@@ -55,43 +82,41 @@ def edge_config(
     }
 
 
-def _listener(listen: Address, route: dict[str, Any]) -> dict[str, Any]:
+def _listener(name: str, listen: Address, route: dict[str, Any]) -> dict[str, Any]:
     virtual_host = {"name": "all", "domains": ["*"], "routes": [{"match": {"prefix": "/"}, "route": route}]}
     manager = {
         "@type": f"{_EXTENSIONS}.filters.network.http_connection_manager.v3.HttpConnectionManager",
-        "stat_prefix": "edge",
-        "route_config": {"name": "edge", "virtual_hosts": [virtual_host]},
+        "stat_prefix": name,
+        "route_config": {"name": name, "virtual_hosts": [virtual_host]},
         "http_filters": [_named("envoy.filters.http.router", "filters.http.router.v3.Router")],
         "generate_request_id": False,
         "common_http_protocol_options": {"idle_timeout": "60s"},
         "request_headers_timeout": "5s",
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    return {"name": "edge", "address": _address(listen), "filter_chains": [chain]}
+    return {"name": name, "address": _address(listen), "filter_chains": [chain]}
+
+
+def _route_of_writes(writes: Writes) -> dict[str, Any]:
+    policy = {"retry_on": "connect-failure", "num_retries": len(writes.upstreams) - 1, "retry_priority": _PRIORITIES}
+    return {"cluster": ORDERS, "timeout": _seconds(writes.timeout), "retry_policy": policy}
 
 
 def _route(retries: int) -> dict[str, Any]:
     route = {"cluster": CLUSTER, "timeout": _seconds(TRY_TIMEOUT * (retries + 1) + 0.05)}
     if retries == 0:
         return route
-    priorities = {
-        "name": "envoy.retry_priorities.previous_priorities",
-        "typed_config": {
-            "@type": f"{_EXTENSIONS}.retry.priority.previous_priorities.v3.PreviousPrioritiesConfig",
-            "update_frequency": 1,
-        },
-    }
     policy = {
         "retry_on": "5xx,reset,connect-failure,refused-stream",
         "num_retries": retries,
         "per_try_timeout": _seconds(TRY_TIMEOUT),
         "retry_back_off": {"base_interval": "0.005s", "max_interval": "0.02s"},
-        "retry_priority": priorities,
+        "retry_priority": _PRIORITIES,
     }
     return {**route, "retry_policy": policy}
 
 
-def _cluster(upstreams: Sequence[tuple[str, str, int]]) -> dict[str, Any]:
+def _cluster(name: str, upstreams: Sequence[tuple[str, str, int]]) -> dict[str, Any]:
     endpoints = [
         {
             "priority": priority,
@@ -107,10 +132,10 @@ def _cluster(upstreams: Sequence[tuple[str, str, int]]) -> dict[str, Any]:
         "explicit_http_config": {"http_protocol_options": {}},
     }
     return {
-        "name": CLUSTER,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": _seconds(0.25),
-        "load_assignment": {"cluster_name": CLUSTER, "endpoints": endpoints},
+        "load_assignment": {"cluster_name": name, "endpoints": endpoints},
         # With the default (50 %) a lost region would go on receiving traffic once all are sick.
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         # The default of 3 retries at a time loses requests as soon as a region hangs.

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import yaml
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab import ports
-from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT
+from blackstart.lab.data import CACHE, DATABASE, Site
+from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT, ORDERS, ORDERS_NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
 from blackstart.lab.meshrules import GEO_HEADER, PARTNER, PARTNER_HOST
 from blackstart.lab.paths import LabPaths
+from blackstart.lab.powerfile import power
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
+from blackstart.lab.storefile import stores_node
 from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
 
 EDGE_PORT = 8080
+EDGE_ORDERS_PORT = 8081
 THROUGH_MESH = f"{APP}-by-gateway"
 
 Node = dict[str, Any]
 
 
-def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: bool = False) -> Node:
-    """The document; `uids` are the identities of the regions' clusters."""
+def fleet_document(
+    lab: Topology,
+    paths: LabPaths,
+    uids: dict[str, str],
+    mesh: bool = False,
+    sites: Mapping[str, Site] = MappingProxyType({}),
+) -> Node:
+    """The document; `uids` are the identities of the regions' clusters, `sites` where there are stores."""
     names = [region.name for region in lab.regions]
     places: Node = {member.name: {"netns": str(member.netns)} for member in lab.members}
     entry = lab.wires[f"{OBSERVER}-{EDGE}"].end_of(EDGE)
@@ -37,7 +48,7 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
             "timeout": "1s",
             "balancer": {"url": f"http://{entry.address}:{EDGE_ADMIN_PORT}", "place": OBSERVER},
         },
-        "direct": {name: _direct(lab, name) for name in names},
+        "direct": {name: _direct(lab, name, NODE_PORT) for name in names},
         "workloads": {name: {"namespace": NAMESPACE, "deployment": APP} for name in names},
     }
     through = _through_mesh(lab, service) if mesh else {}
@@ -50,8 +61,15 @@ def fleet_document(lab: Topology, paths: LabPaths, uids: dict[str, str], mesh: b
         },
         "places": {**places, "operator": {}},
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
-        "services": {APP: service, **dict(through.values())},
-        "roles": _roles(names) | {role: name for role, (name, _) in through.items()},
+        **({"stores": stores_node(lab, paths, sites)} if sites else {}),
+        "services": {
+            APP: service,
+            **dict(through.values()),
+            **({ORDERS: _orders(lab, list(sites))} if sites else {}),
+        },
+        "roles": _roles(names)
+        | {role: name for role, (name, _) in through.items()}
+        | ({"orders": ORDERS, "database": DATABASE, "cache": CACHE} if sites else {}),
         "guardian": {"image": IMAGE},
     }
 
@@ -76,7 +94,7 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
             "labels": {"region": region.name},
         },
         "pods": [region.pods],
-        "power": _power(region.name, paths),
+        "power": power(region.name, paths),
     }
 
 
@@ -84,8 +102,8 @@ def _mesh(lab: Topology, region: RegionNet, paths: LabPaths) -> Node:
     """Inside the region: nobody else may ask."""
 
     def part(name: str, port: int) -> Node:
-        power = _power(region.name, paths, "--part", name)
-        return {"url": f"http://127.0.0.1:{port}", "place": region.name, "power": power}
+        url = f"http://127.0.0.1:{port}"
+        return {"url": url, "place": region.name, "power": power(region.name, paths, name)}
 
     gateway = part("gateway", ports.GATEWAY_ADMIN) | {"uid": GATEWAY_UID}
     remotes = {other.name: remote_api(lab, other.name, region.name) for other in lab.regions if other != region}
@@ -115,15 +133,21 @@ def _through_mesh(lab: Topology, service: Node) -> dict[str, tuple[str, Node]]:
     return found
 
 
-def _power(region: str, paths: LabPaths, *more: str) -> Node:
-    lab, state = [sys.executable, "-m", "blackstart", "lab"], ["--state", str(paths.root)]
-    commands = {command: [*lab, command, region, *more, *state] for command in ("kill", "restore", "state")}
-    return {**commands, "deadline": "120s"}
+def _orders(lab: Topology, regions: list[str]) -> Node:
+    base = f"http://{lab.wires[f'{OBSERVER}-{EDGE}'].end_of(EDGE).address}:{EDGE_ORDERS_PORT}/"
+    return {
+        "tier": 0,
+        "entry": {"url": base, "place": OBSERVER, "timeout": "1s"},
+        "direct": {name: _direct(lab, name, ORDERS_NODE_PORT) for name in regions},
+        "workloads": {name: {"namespace": NAMESPACE, "deployment": ORDERS} for name in regions},
+        "writes": {"url": f"{base}orders", "place": OBSERVER},
+        "stores": [DATABASE, CACHE],
+    }
 
 
-def _direct(lab: Topology, region: str) -> Node:
+def _direct(lab: Topology, region: str, port: int) -> Node:
     end = lab.wires[f"{OBSERVER}-{region}"].end_of(region)
-    return {"url": f"http://{end.address}:{NODE_PORT}/", "place": OBSERVER, "timeout": "1s"}
+    return {"url": f"http://{end.address}:{port}/", "place": OBSERVER, "timeout": "1s"}
 
 
 def _link(wire: Wire) -> Node:

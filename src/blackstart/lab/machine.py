@@ -7,9 +7,9 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
@@ -33,6 +33,8 @@ class Spec:
     complete: bool = False
     made: tuple[str, ...] = ()
     mesh: bool = False
+    data: bool = False
+    semi_sync: bool = False
 
     def write(self, paths: LabPaths) -> None:
         new = paths.spec.with_suffix(".new")
@@ -46,7 +48,7 @@ def read_spec(paths: LabPaths) -> Spec | None:
         found = json.loads(paths.spec.read_text())
     except FileNotFoundError:
         return None
-    return Spec(tuple(found["regions"]), found["complete"], tuple(found["made"]), found.get("mesh", False))
+    return Spec(**{**found, "regions": tuple(found["regions"]), "made": tuple(found["made"])})
 
 
 @contextmanager
@@ -98,7 +100,7 @@ def refuse_used(paths: LabPaths) -> None:
             raise LabError(f"{paths.root} is not a lab's folder, {entry.name} is in it; --state names another")
 
 
-def borrow(paths: LabPaths, regions: Sequence[str], mesh: bool) -> Spec:
+def borrow(paths: LabPaths, wanted: Spec) -> Spec:
     """Empty the state folder, and make the folders that nodes mount over.
 
     Those that were missing are recorded before they are made.
@@ -107,7 +109,7 @@ def borrow(paths: LabPaths, regions: Sequence[str], mesh: bool) -> Spec:
     shutil.rmtree(paths.root, ignore_errors=True)
     paths.root.mkdir(parents=True)
     folders = [Path(p) for p in (*EMPTY, *BOUND.values())]
-    spec = Spec(tuple(regions), made=tuple(str(p) for p in folders if not p.exists()), mesh=mesh)
+    spec = replace(wanted, made=tuple(str(p) for p in folders if not p.exists()))
     spec.write(paths)
     for folder in map(Path, spec.made):
         if folder != _NETNS:  # `ip netns` makes that one
@@ -155,5 +157,7 @@ def _wipe(paths: LabPaths, spec: Spec) -> None:
         for part in folder.iterdir() if folder.is_dir() else ():
             if part.name != _LOGS:
                 shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+    shutil.rmtree(paths.secrets, ignore_errors=True)
+    (paths.root / "stores.lock").unlink(missing_ok=True)
     paths.fleet.unlink(missing_ok=True)
     paths.spec.unlink()

@@ -1,7 +1,8 @@
-"""The Kubernetes objects of the demo: user-service in namespace production, and what Prometheus may read."""
+"""The Kubernetes objects of the demo: user-service and order-service, and what Prometheus may read."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 NAMESPACE = "production"
@@ -10,12 +11,17 @@ IMAGE = "blackstart.local/user-service:v1"
 REPLICAS = 3
 PORT = 8080
 NODE_PORT = 30080
+ORDERS = "order-service"
+ORDERS_REPLICAS = 2
+ORDERS_NODE_PORT = 30081
+STORES = "stores"
+"""ConfigMap with the addresses of the primaries, and Secret with the passwords, both by store."""
 PROMETHEUS_USER = "prometheus"
 """The CN of the client certificate with which a region's Prometheus scrapes."""
 
 Object = dict[str, Any]
 
-_LABELS = {"app": APP}
+_STORES = {"name": STORES, "namespace": NAMESPACE}
 _RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -26,12 +32,43 @@ def demo(region: str) -> list[Object]:
         "kind": "Namespace",
         "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}},
     }
-    return [namespace, *_prometheus_access(), _service(), _disruption_budget(), _deployment(region)]
+    container = _container(APP, region, "serve", ready="/healthz")
+    return [
+        *(namespace, *_prometheus_access()),
+        *(_service(APP, NODE_PORT), _disruption_budget(APP), _deployment(APP, REPLICAS, container)),
+    ]
 
 
-def _deployment(region: str) -> Object:
+def order_service(region: str, own: str, addresses: Mapping[str, str], passwords: Mapping[str, str]) -> list[Object]:
+    """order-service of one region, in the order in which to apply its objects.
+
+    `own` is the address of the region's own database, which its pods move
+    events in while it is the primary; `addresses` (the primaries') and
+    `passwords` are by store.
+    """
+    container = _container(ORDERS, region, "orders", ready="/readyz")
+    container["env"].append({"name": "OWN_DATABASE", "value": own})
+    # Folders: files of their own (subPath) would never change.
+    container["volumeMounts"] = [
+        {"name": "stores", "mountPath": "/etc/stores", "readOnly": True},
+        {"name": "secrets", "mountPath": "/etc/secrets", "readOnly": True},
+    ]
+    volumes = [
+        {"name": "stores", "configMap": {"name": STORES}},
+        {"name": "secrets", "secret": {"secretName": STORES}},
+    ]
+    return [
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _STORES, "data": dict(addresses)},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": _STORES, "stringData": dict(passwords)},
+        *(_service(ORDERS, ORDERS_NODE_PORT), _disruption_budget(ORDERS)),
+        _deployment(ORDERS, ORDERS_REPLICAS, container, volumes),
+    ]
+
+
+def _deployment(name: str, replicas: int, container: Object, volumes: Sequence[Object] = ()) -> Object:
+    labels = {"app": name}
     pod = {
-        "metadata": {"labels": _LABELS},
+        "metadata": {"labels": labels},
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -43,30 +80,31 @@ def _deployment(region: str) -> Object:
                 "runAsGroup": 65532,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
-            "containers": [_container(region)],
+            "containers": [container],
+            "volumes": list(volumes),
         },
     }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": {"name": APP, "namespace": NAMESPACE, "labels": _LABELS},
-        "spec": {"replicas": REPLICAS, "selector": {"matchLabels": _LABELS}, "template": pod},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+        "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": pod},
     }
 
 
-def _container(region: str) -> Object:
+def _container(name: str, region: str, command: str, ready: str) -> Object:
     return {
-        "name": APP,
+        "name": name,
         "image": IMAGE,
         "imagePullPolicy": "Never",
-        "args": ["serve"],
+        "args": [command],
         "env": [
             {"name": "REGION", "value": region},
             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
             {"name": "VERSION", "value": IMAGE.rpartition(":")[2]},
         ],
         "ports": [{"name": "http", "containerPort": PORT}],
-        "readinessProbe": _probe("/healthz", period=1, failures=2),
+        "readinessProbe": _probe(ready, period=1, failures=2),
         "livenessProbe": _probe("/livez", period=5, failures=3),
         "resources": {
             "requests": {"cpu": "10m", "memory": "16Mi"},
@@ -89,25 +127,25 @@ def _probe(path: str, period: int, failures: int) -> Object:
     }
 
 
-def _service() -> Object:
+def _service(name: str, port: int) -> Object:
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": {"name": APP, "namespace": NAMESPACE, "labels": _LABELS},
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {"app": name}},
         "spec": {
             "type": "NodePort",
-            "selector": _LABELS,
-            "ports": [{"name": "http", "port": PORT, "targetPort": "http", "nodePort": NODE_PORT}],
+            "selector": {"app": name},
+            "ports": [{"name": "http", "port": PORT, "targetPort": "http", "nodePort": port}],
         },
     }
 
 
-def _disruption_budget() -> Object:
+def _disruption_budget(name: str) -> Object:
     return {
         "apiVersion": "policy/v1",
         "kind": "PodDisruptionBudget",
-        "metadata": {"name": APP, "namespace": NAMESPACE},
-        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": _LABELS}},
+        "metadata": {"name": name, "namespace": NAMESPACE},
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": name}}},
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,22 +9,22 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from blackstart.fleet.model import Fleet, Place
-from blackstart.lab import cgroups, commands, doctor, machine, network, ports
-from blackstart.lab.api import Request, ask
+from blackstart.fleet.model import Fleet
+from blackstart.lab import cgroups, doctor, logins, machine, network
 from blackstart.lab.cgroups import ROOT, Group
-from blackstart.lab.edge import edge_config
-from blackstart.lab.fleetfile import EDGE_PORT, fleet_document, remote_api, write_fleet
-from blackstart.lab.manifests import NODE_PORT
+from blackstart.lab.data import Site
+from blackstart.lab.data import sites as data_sites
+from blackstart.lab.edgelab import EdgeLab
+from blackstart.lab.fleetfile import fleet_document, remote_api, write_fleet
 from blackstart.lab.mesh import Object, remote_secret
 from blackstart.lab.meshrules import rules
 from blackstart.lab.parts import Parts, find_parts
 from blackstart.lab.paths import LabPaths
-from blackstart.lab.processes import Processes
 from blackstart.lab.region import RegionLab, State
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT, Hosts
-from blackstart.lab.shell import LabError, wait_for
-from blackstart.lab.topology import EDGE, OBSERVER, Topology, topology
+from blackstart.lab.shell import LabError
+from blackstart.lab.stores import Stores
+from blackstart.lab.topology import EDGE, Topology, topology
 
 Say = Callable[[str], None]
 DEADLINE = 120.0
@@ -39,6 +38,24 @@ class NativeLab:
     net: Topology
     paths: LabPaths
     mesh: bool = False
+    data: bool = False
+    semi_sync: bool = False
+
+    @cached_property
+    def sites(self) -> dict[str, Site]:
+        """Where there are stores, by region; empty in a lab without."""
+        return data_sites(self.net, self.semi_sync) if self.data else {}
+
+    @cached_property
+    def stores(self) -> Stores | None:
+        """MariaDB and Redis of the first two regions."""
+        found = [region.data for region in self.regions if region.data]
+        return Stores(self.paths, found) if found else None
+
+    def settle(self) -> None:
+        """Give stores that came back their part in replication. Raises LabError."""
+        if self.stores:
+            self.stores.settle()
 
     @cached_property
     def cgroups(self) -> cgroups.Hierarchy:
@@ -51,32 +68,13 @@ class NativeLab:
     def region(self, name: str) -> RegionLab:
         """Raises LabError with the known names."""
         try:
-            return RegionLab(self.net.region(name), self.paths, self.cgroups, self.mesh)
+            return RegionLab(self.net.region(name), self.paths, self.cgroups, self.mesh, self.sites.get(name))
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
 
     @cached_property
-    def edge(self) -> Processes:
-        group = Group(self.cgroups, f"{ROOT}/{EDGE}/sys")
-        return Processes(self.net.edge, self.paths.member(EDGE), group)
-
-    def edge_alive(self) -> bool:
-        envoy = self.edge.all().get("envoy")
-        return envoy is not None and envoy.alive()
-
-    def start_edge(self, parts: Parts) -> None:
-        """Start the global load balancer, the regions in their order of preference."""
-        port = ports.GATEWAY if self.mesh else NODE_PORT
-        upstreams = [
-            (r.name, self.net.wires[f"{EDGE}-{r.name}"].end_of(r.name).address, port) for r in self.net.regions
-        ]
-        folder = self.paths.member(EDGE)
-        folder.mkdir(parents=True, exist_ok=True)
-        config = folder / "envoy.json"
-        listen, admin = ("0.0.0.0", EDGE_PORT), ("0.0.0.0", EDGE_ADMIN_PORT)  # noqa: S104 - a namespace's own
-        config.write_text(json.dumps(edge_config(listen, admin, upstreams), indent=1))
-        Group(self.cgroups, f"{ROOT}/{EDGE}/sys").make()
-        self.edge.start(commands.envoy(parts, config))
+    def edge(self) -> EdgeLab:
+        return EdgeLab(self.net, self.paths, self.cgroups, self.mesh, list(self.sites))
 
     def start_mesh(self, parts: Parts, timeout: float) -> None:
         """Make the regions know each other, and start each one's istiod and gateway. Raises LabError."""
@@ -98,35 +96,32 @@ class NativeLab:
         """Kill everything; namespaces, mounts and files stay."""
         Group(self.cgroups, ROOT).kill()
 
-    def wait_for_edge(self, timeout: float) -> None:
-        """Until a client's request is answered by the preferred region."""
-        observer = Place(netns=self.net.observer.netns)
-        address = self.net.wires[f"{OBSERVER}-{EDGE}"].end_of(EDGE).address
-        first = self.net.regions[0].name
-
-        def green() -> bool | None:
-            try:
-                status, body = ask(observer, (address, EDGE_PORT), Request("GET", "/"), 1.0)
-            except OSError:
-                return None
-            return True if status == 200 and json.loads(body).get("region") == first else None
-
-        wait_for(f"the edge serves from {first}", green, timeout, hint=f"see {self.edge.logs}/envoy.log")
-
 
 def load(paths: LabPaths) -> NativeLab:
     """The lab of a state folder. Raises LabError when there is none."""
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths, spec.mesh)
+    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync)
 
 
-def up(regions: Sequence[str], paths: LabPaths, say: Say, mesh: bool = False) -> Fleet:
-    """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then."""
-    lab = NativeLab(topology(regions), paths, mesh)
-    doctor.refuse(len(regions), mesh)
-    parts = find_parts(mesh)
+def up(
+    regions: Sequence[str],
+    paths: LabPaths,
+    say: Say,
+    mesh: bool = False,
+    data: bool = False,
+    semi_sync: bool = False,
+) -> Fleet:
+    """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then.
+
+    `data`: with replicated stores; `semi_sync`: their database acknowledges
+    only what its replica has.
+    """
+    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync)
+    _ = lab.sites  # refuses a lab that cannot have them
+    doctor.refuse(len(regions), mesh, data)
+    parts = find_parts(mesh, data)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -135,7 +130,7 @@ def up(regions: Sequence[str], paths: LabPaths, say: Say, mesh: bool = False) ->
             machine.clean(paths, lab.cgroups)
             with _cleaned_on_failure(lab):
                 _create(lab, parts, say)
-        return write_fleet(fleet_document(lab.net, paths, _uids(lab), mesh), paths.fleet)
+        return write_fleet(fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites), paths.fleet)
 
 
 def down(paths: LabPaths, say: Say) -> None:
@@ -150,7 +145,7 @@ def down(paths: LabPaths, say: Say) -> None:
 def kill(region: str, paths: LabPaths, part: str | None = None) -> None:
     """Take the region away as a real loss does: its links fall silent, then everything in it dies.
 
-    With `part` only that one dies: istiod or gateway. Raises LabError.
+    With `part` only that one dies: istiod, gateway, mariadb or redis. Raises LabError.
     """
     with _held(region, paths) as held:
         held.kill_part(part) if part else held.kill()
@@ -168,12 +163,16 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
     With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
-        parts = find_parts(held.has_mesh)
-        held.restore_part(part, parts, deadline) if part else held.restore(parts, deadline)
+        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None)
+        if part:
+            held.restore_part(part, parts, deadline)
+            lab.settle()
+        else:
+            held.restore(parts, deadline, lab.settle)
 
 
 def power_state(region: str, paths: LabPaths, part: str | None = None) -> State:
-    """`up`, `dead` or `frozen`: the region, or one part of its mesh. Raises LabError."""
+    """`up`, `dead` or `frozen`: the region, one part of its mesh, or one store. Raises LabError."""
     found = load(paths).region(region)
     return found.part_state(part) if part else found.state()
 
@@ -193,8 +192,9 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    if (spec.regions, spec.mesh) != (wanted, lab.mesh):
-        what = f"the regions {','.join(spec.regions)} and {'a' if spec.mesh else 'no'} mesh"
+    if (spec.regions, spec.mesh, spec.data, spec.semi_sync) != (wanted, lab.mesh, lab.data, lab.semi_sync):
+        stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
+        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 
@@ -204,11 +204,13 @@ def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
     for region in lab.regions:
         if region.state() != "up":
             say(f"{region.net.name}: {region.state()}, restoring")
-            region.restore(parts, DEADLINE)
+            region.restore(parts, DEADLINE, lab.settle)
     lab.start_mesh(parts, DEADLINE)
-    if not lab.edge_alive():
-        lab.start_edge(parts)
-    lab.wait_for_edge(30.0)
+    if lab.stores:
+        lab.stores.start(parts, DEADLINE)
+    if not lab.edge.alive():
+        lab.edge.start(parts)
+    lab.edge.wait(30.0)
 
 
 def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
@@ -217,7 +219,10 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def tell(what: str) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
-    spec = machine.borrow(lab.paths, [region.name for region in lab.net.regions], lab.mesh)
+    regions = tuple(region.name for region in lab.net.regions)
+    spec = machine.borrow(lab.paths, machine.Spec(regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync))
+    if lab.data:
+        logins.make(lab.paths)
     network.claim_bridge(str(lab.paths.root))
     network.create(lab.net)
     tell("namespaces and links")
@@ -225,12 +230,18 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def create(region: RegionLab) -> None:
         end = lab.net.wires[f"{EDGE}-{region.net.name}"].end_of(EDGE)
         own = [e.address for wire in lab.net.wires.values() for e in wire.ends if e.member == region.net]
-        region.create(parts, Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh), DEADLINE, tell)
+        region.create(parts, Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh, lab.data), DEADLINE, tell)
 
-    with ThreadPoolExecutor(max_workers=len(lab.regions)) as pool:
+    def create_stores(stores: Stores) -> None:
+        stores.create(parts, DEADLINE)
+        tell("stores replicate")
+
+    with ThreadPoolExecutor(max_workers=len(lab.regions) + 1) as pool:
         try:
             jobs = [pool.submit(create, region) for region in lab.regions]
-            lab.start_edge(parts)
+            if lab.stores:
+                jobs.append(pool.submit(create_stores, lab.stores))
+            lab.edge.start(parts)
             for job in jobs:
                 job.result()
             if lab.mesh:
@@ -240,7 +251,7 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             # The threads wait for processes: without these they end at once.
             lab.end_processes()
             raise
-    lab.wait_for_edge(30.0)
+    lab.edge.wait(30.0)
     tell("edge green")
     replace(spec, complete=True).write(lab.paths)
 

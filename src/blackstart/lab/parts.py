@@ -6,19 +6,21 @@ import importlib.util
 import re
 import shutil
 import sysconfig
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import CRDS, binaries, tools
 
 _SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+STORES = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump", "mariadb-binlog", "redis-server", "redis-cli")
+"""Commands of the replicated stores."""
 _CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 
 
 @dataclass(frozen=True)
 class Parts:
-    """Paths of everything that runs. `built` holds the Go programs by name."""
+    """Paths of everything that runs. `built`: the Go programs by name; `stores`: those of STORES where asked for."""
 
     built: dict[str, Path]
     containerd: Path
@@ -28,6 +30,7 @@ class Parts:
     cni: Path
     prometheus: Path
     envoy: Path
+    stores: dict[str, Path] = field(default_factory=dict)
 
     @property
     def crds(self) -> Path:
@@ -35,7 +38,7 @@ class Parts:
         return self.built["istiod"].with_name(CRDS)
 
 
-def find_parts(mesh: bool = False) -> Parts:
+def find_parts(mesh: bool = False, data: bool = False) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
     return Parts(
@@ -47,6 +50,7 @@ def find_parts(mesh: bool = False) -> Parts:
         cni=_found("the CNI plug-ins", find_cni()),
         prometheus=_need("prometheus"),
         envoy=_found("envoy", find_envoy()),
+        stores={name: _need(name) for name in STORES} if data else {},
     )
 
 

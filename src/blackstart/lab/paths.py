@@ -31,6 +31,11 @@ class LabPaths:
     def events(self) -> Path:
         return self.root / "events.ndjson"
 
+    @property
+    def secrets(self) -> Path:
+        """Passwords of the stores, a file each."""
+        return self.root / "secrets"
+
     def member(self, name: str) -> Path:
         return self.root / name
 

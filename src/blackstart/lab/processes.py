@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from blackstart.lab.topology import Member
 
 # Joins its control groups, then becomes the command: no child of the command is ever outside.
 _JOIN = 'n=$1; shift; while [ $n -gt 0 ]; do echo 0 >"$1" || exit 1; shift; n=$((n-1)); done; exec "$@"'
+
+# Threads start parts of one member at the same time; commands keep each other off by a lock of their own.
+_RECORDING = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,8 @@ class Processes:
             )
         process.returncode = 0  # it outlives us: nobody here waits for it
         started = Started(process.pid, start_time(process.pid) or 0)
-        self._record({**self.all(), part.name: started})
+        with _RECORDING:
+            self._record({**self.all(), part.name: started})
         return started
 
     def joined(self, part: Part) -> list[str]:
@@ -100,7 +105,8 @@ class Processes:
 
     def forget(self, part: str | None = None) -> None:
         """A part is dead on purpose, or everything is."""
-        self._record({name: process for name, process in self.all().items() if part is not None and name != part})
+        with _RECORDING:
+            self._record({name: p for name, p in self.all().items() if part is not None and name != part})
 
     def kill(self, part: str, timeout: float = 10.0) -> None:
         """End one part and forget it; nothing happens when it does not run. Raises LabError."""

@@ -12,19 +12,22 @@ from typing import Literal
 
 from blackstart.fleet.model import Place
 from blackstart.lab import commands, network
-from blackstart.lab.api import Api, Request, ask, container_ids, node_ready, unsettled
+from blackstart.lab.api import Api, container_ids
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
+from blackstart.lab.data import KINDS, Site
+from blackstart.lab.dataregion import RegionData
 from blackstart.lab.echo import Echo
 from blackstart.lab.events import Events
 from blackstart.lab.images import oci_archive
-from blackstart.lab.manifests import APP, IMAGE, NODE_PORT, demo
+from blackstart.lab.manifests import IMAGE, demo
 from blackstart.lab.meshregion import RegionMesh
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
 from blackstart.lab.pyimage import guardian_image
 from blackstart.lab.regionfiles import Hosts, RegionFiles, write_region
+from blackstart.lab.settled import missing
 from blackstart.lab.shell import LabError, run, wait_for
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.topology import RegionNet
@@ -54,11 +57,17 @@ class RegionLab:
     paths: LabPaths
     cgroups: Hierarchy
     has_mesh: bool = False
+    site: Site | None = None
 
     @cached_property
     def mesh(self) -> RegionMesh | None:
         """istiod and gateway; None in a lab without a mesh."""
         return RegionMesh(self.net, self.files, self.processes, self.api) if self.has_mesh else None
+
+    @cached_property
+    def data(self) -> RegionData | None:
+        """MariaDB and Redis; None where the lab has none here."""
+        return RegionData(self.net, self.paths, self.processes, self.site) if self.site else None
 
     @cached_property
     def files(self) -> RegionFiles:
@@ -86,7 +95,8 @@ class RegionLab:
     def create(self, parts: Parts, hosts: Hosts, deadline: float, say: Callable[[str], None]) -> None:
         """Start a new cluster with the demo in it; returns once its pods are Ready. Raises LabError.
 
-        A mesh is prepared, but not started: it needs the other regions.
+        A mesh is prepared, but not started: it needs the other regions. So do
+        stores, of which only the service that uses them is started here.
         """
         name = self.net.name
         write_region(self.files, self.net, parts, self.group.name, hosts)
@@ -96,7 +106,7 @@ class RegionLab:
         say(f"{name}: images imported")
         self._wait_for_api(deadline)
         say(f"{name}: API server ready")
-        for obj in demo(name):
+        for obj in (*demo(name), *(self.data.order_service() if self.data else ())):
             self.api.apply(obj)
         # It is large, and nobody needs it before the first drill.
         with ThreadPoolExecutor(max_workers=2) as background:
@@ -111,6 +121,8 @@ class RegionLab:
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
+        if self.data and not self.group.frozen():
+            self.data.keep_roles()
         self.events.write("kill", "silencing")
         with Echo(self.net.address) as echo:
             silence(self.net)
@@ -131,8 +143,11 @@ class RegionLab:
         self.group.freeze()
         self.events.write("freeze", "frozen")
 
-    def restore(self, parts: Parts, deadline: float) -> None:
-        """Bring the region back with its data, from any state; returns once its pods are Ready anew."""
+    def restore(self, parts: Parts, deadline: float, settle: Callable[[], None] = lambda: None) -> None:
+        """Bring the region back with its data, from any state; returns once its pods are Ready anew.
+
+        `settle` is called once its stores answer and its links are open.
+        """
         self.events.write("restore", "begun")
         self.group.thaw()
         stale: frozenset[str] = frozenset()
@@ -140,14 +155,20 @@ class RegionLab:
             self.group.kill()
             self.processes.forget()
             self._sweep()
+            if self.data:
+                self.data.start(parts)
             self._start_control_plane(parts)
             self._wait_for_api(deadline)
             stale = container_ids(self.api.items("/api/v1/pods") or [])
             self._start_workers(parts)
         if self.mesh:
             self.mesh.start(parts)
+        if self.data:
+            self.data.start(parts)
+            self.data.wait(deadline)
         unsilence(self.net)
         self.events.write("restore", "reachable")
+        settle()
         self._wait_until_settled(stale, deadline)
         if self.mesh:
             self.mesh.wait(deadline)
@@ -161,33 +182,36 @@ class RegionLab:
         return "up" if whole and not is_silent(self.net) else "dead"
 
     def kill_part(self, part: str) -> None:
-        """End one part of the mesh; the region stays up without it. Raises LabError."""
-        mesh = self._mesh_when_up()
-        mesh.kill_part(part)
+        """End one part of the mesh, or one store; the region stays up without it. Raises LabError."""
+        self._refuse_unless_up()
+        self._owner(part).kill_part(part)
         self.events.write("kill", f"{part} killed")
 
     def restore_part(self, part: str, parts: Parts, deadline: float) -> None:
-        """Bring one part of the mesh back; returns once it serves. Raises LabError."""
-        self._mesh_when_up().restore_part(part, parts, deadline)
+        """Bring one part of the mesh, or one store, back; returns once it answers. Raises LabError."""
+        self._refuse_unless_up()
+        self._owner(part).restore_part(part, parts, deadline)
         self.events.write("restore", f"{part} ready")
 
     def part_state(self, part: str) -> State:
-        """Of one part of the mesh; in a frozen region nothing runs. Raises LabError."""
-        mesh = self._mesh()
+        """Of one part of the mesh or one store; in a frozen region nothing runs. Raises LabError."""
+        owner = self._owner(part)
         if self.group.frozen():
             return "frozen"
-        return "up" if mesh.alive(part) else "dead"
+        return "up" if owner.alive(part) else "dead"
 
-    def _mesh(self) -> RegionMesh:
-        if self.mesh is None:
-            raise LabError(f"region {self.net.name} has no mesh; `blackstart lab up --mesh` makes a lab with one")
-        return self.mesh
+    def _owner(self, part: str) -> RegionMesh | RegionData:
+        owner, what, option = (self.data, "stores", "data") if part in KINDS else (self.mesh, "mesh", "mesh")
+        if owner is None:
+            raise LabError(
+                f"region {self.net.name} has no {what}; `blackstart lab up --{option}` makes a lab with it"
+            )
+        return owner
 
-    def _mesh_when_up(self) -> RegionMesh:
+    def _refuse_unless_up(self) -> None:
         # In a frozen region a kill would wait for the thaw, and what is started would stand still.
         if (found := self.state()) != "up":
             raise LabError(f"region {self.net.name} is {found}; `blackstart lab restore {self.net.name}` first")
-        return self._mesh()
 
     def _sweep(self) -> None:
         """Remove what a reboot would: the dead pods' groups and interfaces.
@@ -240,34 +264,13 @@ class RegionLab:
     def _wait_until_settled(self, stale: frozenset[str], deadline: float) -> None:
         end = time.monotonic() + deadline
         while True:
-            missing = self._missing(stale)
-            if not missing:
+            lacking = missing(self.api, stale)
+            if not lacking:
                 return
             if time.monotonic() > end:
-                raise LabError(f"region {self.net.name}: after {deadline:g} s still missing: {missing}")
+                raise LabError(f"region {self.net.name}: after {deadline:g} s still missing: {lacking}")
             self._check_alive()
             time.sleep(0.1)
-
-    def _missing(self, stale: frozenset[str]) -> str:
-        nodes = self.api.items("/api/v1/nodes")
-        deployments = self.api.items("/apis/apps/v1/deployments")
-        pods = self.api.items("/api/v1/pods")
-        if nodes is None or deployments is None or pods is None:
-            return "the API server's answer"
-        if not node_ready(nodes):
-            return "a Ready node"
-        if missing := unsettled(deployments, pods, stale):
-            return ", ".join(missing)
-        serving = any(d["metadata"]["name"] == APP and d["spec"]["replicas"] for d in deployments)
-        return f"an answer from {APP}'s node port" if serving and not self._serves() else ""
-
-    def _serves(self) -> bool:
-        """Whether the node port answers; kube-proxy learns of new pods a moment after the API server."""
-        try:
-            address = (self.net.address, NODE_PORT)
-            return ask(self.api.place, address, Request("GET", "/healthz"), 1.0)[0] == 200
-        except OSError:
-            return False
 
     def _wait(self, part: str, look: Callable[[], bool | None], timeout: float) -> None:
         def alive_and() -> bool | None:

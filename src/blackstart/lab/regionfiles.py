@@ -69,12 +69,14 @@ class Hosts:
     """What a region must know of the rest of the lab.
 
     edge_admin: host:port at which the edge answers it. addresses: its own, at
-    which other regions reach its API server. mesh: whether there is one.
+    which other regions reach its API server. mesh, data: whether there is a mesh,
+    and whether there are stores.
     """
 
     edge_admin: str
     addresses: Sequence[str] = ()
     mesh: bool = False
+    data: bool = False
 
 
 def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, hosts: Hosts) -> None:
@@ -89,7 +91,8 @@ def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, 
     resolv = files.folder / "resolv.conf"
     resolv.touch()
     serving = files.pki("kubelet-server")
-    _write(files.kubelet_config, configs.kubelet(net, files.pki("ca").cert, serving, cgroup, resolv))
+    sync = "1s" if hosts.data else "1m"  # a second: a promotion is a changed ConfigMap
+    _write(files.kubelet_config, configs.kubelet(net, files.pki("ca").cert, serving, cgroup, resolv, sync=sync))
     _write(files.kube_proxy_config, configs.kube_proxy(net, files.kubeconfig("kube-proxy")))
     cni_folder = files.folder / "cni"
     (cni_folder / "10-pods.conflist").write_text(configs.cni(net))
