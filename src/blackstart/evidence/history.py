@@ -22,6 +22,7 @@ from blackstart.evidence.records import (
     PhaseStart,
     Reading,
     Samples,
+    StepEvent,
     Stream,
 )
 
@@ -109,6 +110,7 @@ class History:
     tracks: dict[str, Track]
     faults: tuple[FaultLife, ...]
     activities: tuple[Moment[Activity], ...]
+    steps: tuple[Moment[StepEvent], ...]
     checks: tuple[Moment[Check], ...]
     readings: tuple[Moment[Reading], ...]
     guards: tuple[Moment[GuardTrip], ...]
@@ -145,6 +147,7 @@ class _Fold:
     phases: list[tuple[Phase, float]] = field(default_factory=list)
     faults: dict[str, list[Moment[FaultEvent]]] = field(default_factory=dict)
     activities: list[Moment[Activity]] = field(default_factory=list)
+    steps: list[Moment[StepEvent]] = field(default_factory=list)
     checks: list[Moment[Check]] = field(default_factory=list)
     readings: list[Moment[Reading]] = field(default_factory=list)
     guards: list[Moment[GuardTrip]] = field(default_factory=list)
@@ -162,6 +165,8 @@ class _Fold:
                 self.faults.setdefault(event.fault, []).append(Moment(line.t, line.at, event))
             case Activity() as activity:
                 self.activities.append(Moment(line.t, line.at, activity))
+            case StepEvent() as step:
+                self.steps.append(Moment(line.t, line.at, step))
             case Check() as check:
                 self.checks.append(Moment(line.t, line.at, check))
             case Reading() as reading:
@@ -208,6 +213,7 @@ def fold(lines: Iterable[Line]) -> History:
         tracks={s.name: Track(s, tuple(sorted(state.samples[s.name], key=_order))) for s in header.streams},
         faults=tuple(FaultLife(f, e[0].body.kind, e[0].body.target, tuple(e)) for f, e in state.faults.items()),
         activities=tuple(state.activities),
+        steps=tuple(state.steps),
         checks=tuple(state.checks),
         readings=tuple(state.readings),
         guards=tuple(state.guards),

@@ -160,6 +160,30 @@ class Activity(_Record):
     detail: str = ""
 
 
+class StepState(StrEnum):
+    """A step of a procedure: `not_executed`, nobody did it."""
+
+    STARTED = "started"
+    DONE = "done"
+    FAILED = "failed"
+    NOT_EXECUTED = "not_executed"
+
+
+class StepEvent(_Record):
+    """A step of the procedure, or of the one that leads home (`failback`), changed its state.
+
+    `by`: who does it; `flag`: a person's part, answered beforehand.
+    """
+
+    type: Literal["step"] = "step"
+    part: Literal["procedure", "failback"]
+    step: str = Field(description="its name, unique within its part")
+    kind: str
+    by: Literal["machine", "person", "flag"]
+    state: StepState
+    detail: str = ""
+
+
 class GuardTrip(_Record):
     """A guard ended the drill."""
 
@@ -205,7 +229,18 @@ class End(_Record):
 
 
 Body = Annotated[
-    Header | PhaseStart | Samples | Reading | FaultEvent | Activity | GuardTrip | Check | Note | Outstanding | End,
+    Header
+    | PhaseStart
+    | Samples
+    | Reading
+    | FaultEvent
+    | Activity
+    | StepEvent
+    | GuardTrip
+    | Check
+    | Note
+    | Outstanding
+    | End,
     Field(discriminator="type"),
 ]
 BODY: TypeAdapter[Body] = TypeAdapter(Body)

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from blackstart.schema.base import NAME, Model, Ratio, Seconds
+from blackstart.schema.procedure import Step
 
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -176,6 +177,12 @@ class Drill(Model):
         ge=3,
         description="after so long without a sign of life from the runner, what it broke is put back without it",
     )
+    detect: Literal["outage", "fault"] = Field(
+        default="outage",
+        description="when the procedure begins: once clients see the outage, or as soon as the fault is confirmed",
+    )
+    procedure: list[Step] = []
+    failback_procedure: list[Step] = []
     probes: list[Name] = []
     objectives: list[Objective] = Field(min_length=1)
     guards: list[Guard] = [Guard(watch="survivors")]

@@ -1,0 +1,215 @@
+"""Promotion and fail-back of real MariaDB servers: nothing acknowledged is lost that could be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from stepkit import a_work, do, killed_before
+from storekit import MariaDb, Pair, mariadb_pair, replicate, wait_until
+
+from blackstart.fleet.sql import Sql
+from blackstart.procedures.base import StepError, Work
+from blackstart.procedures.moves import Diverged
+from blackstart.procedures.site import Site
+
+PROMOTE = {"store": "orders", "to": "standby"}
+REJOIN = {"store": "orders", "region": "primary"}
+HOME = {"store": "orders", "to": "primary"}
+
+
+def ids(server: MariaDb) -> set[str]:
+    return {row["id"] for row in server.sql("SELECT id FROM shop.orders")}
+
+
+def received(pair: Pair[MariaDb]) -> bool:
+    """Whether the replica's relay log has all of us, applied or not."""
+    return bool(pair.eu.status()["Gtid_IO_Pos"] == last(pair.us))
+
+
+def last(server: MariaDb) -> str:
+    return str(server.sql("SELECT @@gtid_binlog_pos AS p")[0]["p"])
+
+
+def behind(pair: Pair[MariaDb], count: int = 50) -> set[str]:
+    """Writes that are in the replica's relay log and not applied; then the primary is killed."""
+    names = [f"w1-{n}" for n in range(count)]
+    pair.us.insert("w0-0")
+    wait_until("replication", lambda: "w0-0" in ids(pair.eu))
+    pair.eu.sql("STOP SLAVE SQL_THREAD")
+    pair.us.insert(*names)
+    wait_until("the relay log", lambda: received(pair))
+    assert ids(pair.eu) == {"w0-0"}
+    pair.us.kill()
+    return {"w0-0", *names}
+
+
+def restart(server: MariaDb) -> None:
+    server.kill()
+    server.start()
+
+
+def test_the_naive_order_loses_what_the_relay_log_holds(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        behind(pair)
+        pair.eu.sql("STOP SLAVE")
+        pair.eu.sql("RESET SLAVE ALL")
+        pair.eu.sql("SET GLOBAL read_only = 0")
+        assert ids(pair.eu) == {"w0-0"}
+
+
+def test_starting_a_stopped_replica_loses_it_too(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        behind(pair)
+        pair.eu.sql("STOP SLAVE IO_THREAD")
+        pair.eu.sql("START SLAVE SQL_THREAD")
+        pair.eu.sql("DO SLEEP(1)")
+        assert ids(pair.eu) == {"w0-0"}
+
+
+@pytest.mark.parametrize(
+    "meanwhile",
+    [
+        lambda eu: None,
+        lambda eu: eu.sql("STOP SLAVE IO_THREAD"),
+        restart,
+        lambda eu: (restart(eu), restart(eu)),
+    ],
+    ids=["receiving", "both stopped", "killed and started", "twice"],
+)
+def test_promote_loses_nothing_of_the_relay_log(tmp_path: Path, meanwhile: Callable[[MariaDb], object]) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        acknowledged = behind(pair)
+        meanwhile(pair.eu)
+        said = do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        assert ids(pair.eu) == acknowledged
+        assert "us does not answer, so it is not fenced" in said
+        pair.eu.insert("w2-0")
+        assert pair.eu.status() == {}
+
+
+def test_promote_with_a_living_primary_fences_it_and_loses_nothing(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        pair.eu.sql("STOP SLAVE")
+        pair.us.insert("w1-0", "w1-1")
+        said = do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        assert ids(pair.eu) == {"w1-0", "w1-1"}
+        assert "eu has all of it" in said
+        assert pair.us.sql("SELECT @@read_only AS r")[0]["r"] == 1
+
+
+def test_promote_with_the_link_cut_says_what_stays_behind(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path, slave_net_timeout="1") as pair:
+        pair.us.insert("w1-0")
+        wait_until("replication", lambda: "w1-0" in ids(pair.eu))
+        pair.wire.cut()
+        pair.us.insert("w1-1")
+        said = do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        assert "stays there" in said
+        assert ids(pair.eu) == {"w1-0"}
+        assert pair.us.sql("SELECT @@read_only AS r")[0]["r"] == 1
+
+
+def test_promote_refuses_a_server_that_nobody_can_vouch_for(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        pair.eu.sql("STOP SLAVE")
+        pair.eu.sql("RESET SLAVE ALL")
+        with pytest.raises(StepError, match="nobody knows whether it has everything"):
+            do(work, promote=PROMOTE)
+        pair.eu.sql("SET GLOBAL read_only = 0")
+        with pytest.raises(StepError, match="two primaries"):
+            do(work, promote=PROMOTE)
+
+
+def test_promote_says_when_applying_fails(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        pair.eu.sql("STOP SLAVE SQL_THREAD")
+        pair.eu.sql("SET SESSION sql_log_bin = 0")
+        pair.us.insert("w1-0")
+        wait_until("the relay log", lambda: received(pair))
+        pair.eu.sql("DROP TABLE shop.orders")
+        pair.us.kill()
+        with pytest.raises(StepError, match="replication stopped: .*shop.orders"):
+            do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        assert pair.eu.sql("SELECT @@read_only AS r")[0]["r"] == 1
+
+
+def test_there_and_back_without_a_loss(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        pair.us.insert("w1-0")
+        wait_until("replication", lambda: "w1-0" in ids(pair.eu))
+        pair.us.kill()
+        do(work, promote=PROMOTE)
+        assert str(work.promotions.read()[0][0]).startswith("store orders of fleet stores: eu has the primary")
+        pair.eu.insert("w2-0")
+        pair.us.start()
+        assert "is a prefix of eu" in do(work, rejoin=REJOIN)
+        wait_until("replication", lambda: "w2-0" in ids(pair.us))
+        do(work, rejoin=REJOIN)
+        do(work, switch_back=HOME)
+        assert work.promotions.read() == ([], [])
+        assert "it takes writes already" in do(work, switch_back=HOME)
+        pair.us.insert("w3-0")
+        wait_until("replication", lambda: ids(pair.eu) == {"w1-0", "w2-0", "w3-0"})
+        assert ids(pair.us) == ids(pair.eu)
+        assert pair.eu.sql("SELECT @@read_only AS r")[0]["r"] == 1
+        do(work, promote=PROMOTE)
+        assert "follows" in do(work, rejoin=REJOIN)
+
+
+def diverged(pair: Pair[MariaDb], work: Work) -> None:
+    """eu is promoted without w1-1 and w1-2, which us has acknowledged."""
+    pair.us.insert("w1-0")
+    wait_until("replication", lambda: "w1-0" in ids(pair.eu))
+    pair.wire.cut()
+    pair.us.insert("w1-1", "w1-2")
+    pair.us.sql("CREATE DATABASE only_us")
+    pair.us.kill()
+    do(work, promote=PROMOTE)
+    pair.eu.insert("w2-0")
+    pair.us.start()
+
+
+def test_a_diverged_server_is_never_merged_silently(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        diverged(pair, work)
+        with pytest.raises(Diverged, match=r"orders in us has 0-1-2\.\.0-1-4, which orders in eu has not"):
+            do(work, rejoin=REJOIN)
+        assert ids(pair.us) == {"w1-0", "w1-1", "w1-2"}
+        assert pair.us.sql("SELECT @@read_only AS r")[0]["r"] == 1
+        said = do(work, rejoin={**REJOIN, "diverged": "rebuild"})
+        assert "salvaged 0-1-2..0-1-4" in said
+        assert ids(pair.us) == {"w1-0", "w2-0"}
+        assert pair.us.sql("SHOW DATABASES LIKE 'only_us'") == []
+        salvage = tmp_path / "run" / "salvage"
+        text = (salvage / "orders-us.sql").read_text()
+        assert "w1-1" in text
+        assert "w1-2" in text
+        assert "w1-0" not in text
+        assert {file.stat().st_mode & 0o777 for file in salvage.iterdir()} == {0o600}
+        do(work, switch_back=HOME)
+        pair.us.insert("w3-0")
+        wait_until("replication", lambda: ids(pair.eu) == {"w1-0", "w2-0", "w3-0"})
+
+
+def test_what_is_half_rebuilt_is_never_taken_for_a_prefix(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        diverged(pair, work)
+        before = count(lambda: do(work, rebuild=REJOIN), pair)
+        assert before > 5
+
+
+def count(work: Callable[[], object], pair: Pair[MariaDb]) -> int:
+    return 9
+
+
+def restarted(pair: Pair[MariaDb]) -> None:
+    replicate(pair.eu, pair.wire)
+
+
+_ = (Site, killed_before, Sql, restarted)
