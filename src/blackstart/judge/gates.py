@@ -8,6 +8,7 @@ from math import isfinite
 
 from blackstart.evidence.history import FaultLife, Track, Window
 from blackstart.evidence.records import Check, FaultState, Phase
+from blackstart.judge import procedure
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times
 from blackstart.judge.coverage import silence
@@ -133,6 +134,16 @@ def incomplete(f: Findings) -> Iterator[str]:
     for activity in (moment.body for moment in case.history.activities):
         if activity.status != "succeeded" and activity.section != "rollbacks":
             yield f"the activity {activity.name!r} {activity.status}: {activity.detail}"
+
+
+def not_rehearsed(f: Findings) -> Iterator[str]:
+    """A step of the procedure was not executed: what it would have done is not known."""
+    yield from procedure.not_rehearsed(f.case)
+
+
+def step_failed(f: Findings) -> Iterator[str]:
+    """A step of the procedure was tried, and failed."""
+    yield from procedure.failed(f.case)
 
 
 def objective_missed(f: Findings) -> Iterator[str]:

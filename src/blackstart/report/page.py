@@ -19,6 +19,7 @@ from blackstart.report.sections import (
     objective_rows,
     phase_rows,
     probe_rows,
+    step_rows,
     stream_rows,
     traffic_rows,
 )
@@ -81,6 +82,7 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "command": shlex.join(header.command),
         "objectives": objective_rows(result),
         "faults": fault_rows(history),
+        "steps": step_rows(result),
         "traffic": traffic_rows(result),
         "streams": stream_rows(history),
         "probes": probe_rows(history),

@@ -114,6 +114,48 @@ def _fault_row(fault: FaultLife) -> FaultRow:
     )
 
 
+STEP_TONES = {
+    "done": ("good", "done"),
+    "failed": ("bad", "failed"),
+    "not_executed": ("unsure", "not executed"),
+    "unknown": ("unsure", "unknown"),
+}
+_BY = {"machine": "a machine", "person": "a person", "flag": "a person, answered beforehand"}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of a procedure: when after T0, how long, by whom, how it ended."""
+
+    part: str
+    name: str
+    kind: str
+    start: str
+    duration: str
+    by: str
+    tone: str
+    word: str
+    detail: str
+
+
+def step_rows(result: Result) -> list[StepRow]:
+    """One row a step, also of those that never began."""
+    return [
+        StepRow(
+            part="to go home" if step.part == "failback" else "to recover",
+            name=step.step,
+            kind=step.kind.replace("_", " "),
+            start=seconds(step.started_s),
+            duration=seconds(step.duration_s),
+            by=_BY[step.by],
+            tone=STEP_TONES[step.outcome][0],
+            word=STEP_TONES[step.outcome][1],
+            detail=step.detail,
+        )
+        for step in result.steps
+    ]
+
+
 @dataclass(frozen=True)
 class TrafficRow:
     """Requests of one service in one phase."""

@@ -27,6 +27,8 @@ from blackstart.evidence.records import (
     Outstanding,
     Phase,
     PhaseStart,
+    StepEvent,
+    StepState,
 )
 from blackstart.run.outlook import Outlook
 from blackstart.run.watch import Watch, Window
@@ -66,6 +68,12 @@ def say(body: Body) -> Said | None:
             return Said(level, f"fault {body.fault} on {body.target}: {body.state.value}{_after(body.detail)}")
         case Activity(status="failed"):
             return Said("error", f"{body.section}: {body.name} failed{_after(body.detail)}")
+        case StepEvent():
+            level = {StepState.STARTED: "info", StepState.DONE: "good"}.get(body.state, "error")
+            who = "" if body.by == "machine" else " (by a person)"
+            return Said(
+                level, f"{body.part}: {body.step}{who}: {body.state.value.replace('_', ' ')}{_after(body.detail)}"
+            )
         case GuardTrip():
             return Said("error", f"guard {body.guard}: {body.detail}; undoing")
         case Note():

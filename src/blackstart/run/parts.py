@@ -9,6 +9,7 @@ from typing import Any
 
 from blackstart.evidence.records import End
 from blackstart.evidence.undo import Entry
+from blackstart.procedures.base import Work
 from blackstart.run.census import Census
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
@@ -24,7 +25,8 @@ class Parts:
     each region of each service has. outstanding: ids of faults of this run
     that are not put back. latest: where each of its faults stands, by the undo
     store. alive: lets other processes see that the run goes on. shielding: what puts things back when the
-    supervisor cannot.
+    supervisor cannot. work: where the steps of a procedure are done; away: what is told of stores whose primary this
+    fleet has away from home.
     """
 
     sample: Sample
@@ -39,6 +41,8 @@ class Parts:
     latest: Callable[[], Sequence[Entry]] = list
     alive: Callable[[], AbstractContextManager[None]] = nullcontext
     shielding: Shielding = field(default_factory=Shielding)
+    work: Work | None = None
+    away: Callable[[], Sequence[str]] = list
 
 
 @dataclass(frozen=True)

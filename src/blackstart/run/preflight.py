@@ -12,7 +12,7 @@ from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
-from blackstart.plan.permissions import needed
+from blackstart.plan.permissions import needed, procedure_needs
 from blackstart.plan.resolve import Plan
 from blackstart.plan.rights import needed as needed_for_guardian
 from blackstart.plan.rights import needed_for_nodes
@@ -20,6 +20,7 @@ from blackstart.plan.ward import Ward
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
 from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
+from blackstart.run.census import look_at_store
 from blackstart.run.looks import Look, Wrong
 from blackstart.schema.drill import Guard
 
@@ -72,6 +73,11 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
             if rights := needed(plan.experiment.get("method", []), fleet, name):
                 look = _bind(_permission, fleet.regions[name], workload.namespace, rights)
                 yield f"permission/{service}/{name}", look
+        for name in described.stores:
+            yield f"store/{name}", _bind(look_at_store, fleet, name)
+    for need in procedure_needs(plan):
+        look = _bind(_permission, fleet.regions[need.cluster], need.namespace, need.rights)
+        yield f"permission/procedure/{need.cluster}/{need.namespace}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
 

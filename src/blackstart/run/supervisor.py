@@ -7,6 +7,7 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from blackstart.evidence.failpoints import failpoint
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import (
     Check,
     End,
@@ -28,6 +30,8 @@ from blackstart.evidence.records import (
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
+from blackstart.probes.threads import in_thread
+from blackstart.procedures.base import Work
 from blackstart.run.census import Capacity, completeness, take
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
@@ -35,8 +39,9 @@ from blackstart.run.measuring import probing
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.putback import PutBack
 from blackstart.run.shield import Shield
+from blackstart.run.steps import Steps
 from blackstart.run.vigil import TICK, Vigil
-from blackstart.run.watch import GRACE, at_home, shares, steady_checks
+from blackstart.run.watch import GRACE, at_home, outage, shares, steady_checks
 from blackstart.run.worker import Worker
 from blackstart.safety.protection import Held
 
@@ -74,6 +79,9 @@ class Supervisor:
             parts.recover, parts.outstanding, parts.latest, folder, self._log, self._drill.phases.undo
         )
         self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, vigil.lost)
+        work = parts.work or Work(plan.fleet, header.run_id, folder, Promotions())
+        self._procedure = Steps("procedure", self._drill.procedure, work, self._log)
+        self._way_home = Steps("failback", self._drill.failback_procedure, work, self._log)
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every record, as it is written."""
@@ -122,8 +130,10 @@ class Supervisor:
                     await self._inject()
                     await self._hold()
                 finally:
+                    await self._procedure.end(self._stop.detail or "clients saw no outage in the hold")
                     await self._undo()
                 await self._failback()
+                await self._way_home.end(self._stop.detail)
             await self._settle()
         return self._end()
 
@@ -178,9 +188,21 @@ class Supervisor:
             self._note("error", f"no hold, because {'; '.join(child.failures)}")
         else:
             self._log(PhaseStart(phase=Phase.HOLD))
+            self._procedure.begin(self._due)
             await self._wait(self._drill.phases.hold, child.ended)
+            if self._procedure.begun:
+                # Beyond the hold: a recovery that takes longer than planned is measured, not cut.
+                await self._wait(self._procedure.longest, self._procedure.done, child.ended)
             if child.ended.is_set():
                 self._note("error", f"the injector ended during the hold: {child.ending()}")
+
+    def _due(self) -> str | None:
+        """Why the procedure begins now; None while it does not."""
+        if self._drill.detect == "fault":
+            return "the fault is confirmed"
+        if seen := outage(self.watch, self._drill.steady, time.monotonic()):
+            self._note("info", f"the outage is seen: {seen}")
+        return seen
 
     async def _undo(self) -> None:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
@@ -198,8 +220,11 @@ class Supervisor:
         self._log(PhaseStart(phase=Phase.FAILBACK))
         began, drill, entries = time.monotonic(), self._drill, self.watch.of("entry")
         shortest = drill.steady.window + drill.client.timeout + GRACE
+        self._way_home.begin(lambda: "the faults are undone")
+        await self._wait(self._way_home.longest, self._way_home.done)
+        until = max(began + drill.phases.failback, time.monotonic() + 2 * shortest if self._way_home.begun else 0.0)
         await self._wait(shortest)
-        while not self._stop and time.monotonic() < began + drill.phases.failback:
+        while not self._stop and time.monotonic() < until:
             now = time.monotonic()
             steady = steady_checks(self.watch, drill.steady, entries, now, "failback")
             if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
@@ -215,11 +240,20 @@ class Supervisor:
         residue = await run_looks({f"residue/{n}": look for n, look in self._parts.slate.items()}, LOOK_DEADLINE)
         for check in [*checks, *residue]:
             self._log(check)
+        for told in await self._away():
+            self._note("warning", told)
         if self._outstanding:
             # A guardian or a person may have been at work since.
             self._outstanding = await self._put_back.left()
             self._log(Outstanding(faults=self._outstanding))
             await self._hear_of_others()
+
+    async def _away(self) -> list[str]:
+        """Stores that have their primary away from home, with the next step."""
+        try:
+            return await asyncio.wait_for(in_thread(lambda: list(self._parts.away())), LOOK_DEADLINE)
+        except Exception as error:  # noqa: BLE001 - the run is over but for its report
+            return [f"whether a store has its primary away from home is not known: {error}"]
 
     async def _hear_of_others(self) -> None:
         """What the watchdog put back was written down, but told to nobody here."""

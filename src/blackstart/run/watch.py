@@ -101,6 +101,12 @@ def _steady_check(window: Window, steady: Steady, name: str) -> Check:
     return Check(name=name, ok=window.success >= steady.success, detail=detail)
 
 
+def outage(watch: Watch, steady: Steady, now: float) -> str | None:
+    """The first stream of an entry that is not steady any more, in words; None while all are, or say nothing."""
+    found = steady_checks(watch, steady, watch.of("entry"), now, "outage")
+    return next((f"{check.name.partition('/')[2]}: {check.detail}" for check in found if check.ok is False), None)
+
+
 def shares(watch: Watch, steady: Steady, streams: Iterable[str], now: float) -> dict[str, dict[str, float]]:
     """Who serves now: stream -> region -> share of the requests that it served well, 0 to 1."""
     found = {}

@@ -89,6 +89,20 @@ class ObjectiveResult(Model):
     high: float | None = None
 
 
+class Split(Model):
+    """Whose the time from T0 to the recovery was, seconds; together they are `recovered_s`.
+
+    `detect_s`: until the first step of the procedure; `decide_s`: in steps of
+    people; `promote_s`: in the others; `propagate_s`: from the last one's end
+    until clients were served for good, None if they were not.
+    """
+
+    detect_s: float
+    decide_s: float
+    promote_s: float
+    propagate_s: float | None
+
+
 class Clock(Model):
     """The times of one service, seconds after the earliest moment at which T0 can lie; None: did not happen.
 
@@ -104,6 +118,7 @@ class Clock(Model):
     resolution_s: float | None
     failback_s: float | None
     held_s: float | None = None
+    split: Split | None = None
 
 
 class Tally(Model):
@@ -130,6 +145,19 @@ class FaultResult(Model):
     detail: str = ""
 
 
+class StepResult(Model):
+    """One step of the procedure, or of the one that leads home; `started_s` counts from T0."""
+
+    part: Literal["procedure", "failback"]
+    step: str
+    kind: str
+    by: Literal["machine", "person", "flag"]
+    outcome: Literal["done", "failed", "not_executed", "unknown"]
+    started_s: float | None
+    duration_s: float | None
+    detail: str = ""
+
+
 class Undo(Model):
     """Ids of faults not put back."""
 
@@ -152,6 +180,7 @@ class Result(Model):
     clock: dict[str, Clock]
     tallies: dict[str, dict[str, Tally]] = {}
     faults: list[FaultResult]
+    steps: list[StepResult] = []
     undo: Undo
     versions: dict[str, str]
     digests: dict[str, str]
