@@ -29,6 +29,7 @@ def text(found: Outline) -> str:
         "Digests (SHA-256)": _columns((part, found.plan.digests[part]) for part in sorted(found.plan.digests)),
         "Roles": _roles(found),
         "Experiment": _experiment(found.steps),
+        "Procedure": _procedure(found),
         "Locks": _locks(found),
         "Guardians": _guardians(found),
         "The operator must be allowed to": _needs(found),
@@ -94,6 +95,15 @@ def _step(step: Step) -> Iterator[str]:
         yield from _indented([f"not called {step.skipped}"])
     if step.problem:
         yield from _indented([f"refused, or not known: {step.problem}"])
+
+
+def _procedure(found: Outline) -> Iterator[str]:
+    begins = {"outage": "once clients see the outage", "fault": "as soon as the fault is confirmed"}
+    for part, inside in groupby(found.procedure, lambda step: step.part):
+        yield "after the undo" if part == "failback" else begins[found.plan.drill.detect]
+        for step in inside:
+            yield from _indented([f"{step.name}: {step.does}, by a {step.by}, within {step.longest:g} s"])
+            yield from _indented((f"needs: {need}" for need in step.needs), 4)
 
 
 def _locks(found: Outline) -> Iterator[str]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from blackstart.evidence.undo import write_whole
 from blackstart.fleet.stores import Login
 from blackstart.procedures.base import StepError
 from blackstart.procedures.gtids import Origin, told
@@ -37,10 +36,8 @@ def salvage(site: Site, server: Server, primary: Server, extra: Mapping[Origin, 
     """
     if not extra:
         return "nothing to salvage"
-    folder = site.salvage
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    name = folder / f"{site.name}-{server.region}"
-    _keep(Path(f"{name}.gtids"), f"{told(extra)}\n".encode())
+    name = f"{site.name}-{server.region}"
+    site.keep(name, ".gtids", f"{told(extra)}\n".encode())
     start = ",".join(f"{domain}-{origin}-{first - 1}" for (domain, origin), (first, _) in extra.items() if first > 1)
     with server.session() as sql:
         logs = [str(row["Log_name"]) for row in sql.rows("SHOW BINARY LOGS")]
@@ -55,11 +52,10 @@ def salvage(site: Site, server: Server, primary: Server, extra: Mapping[Origin, 
             *([f"--start-position={start}"] if start else []),
             logs[0],
         ]
-        out = stack.enter_context(tempfile.TemporaryFile(dir=folder))
+        out = stack.enter_context(tempfile.TemporaryFile())
         _run(site, [command], out.fileno())
         out.seek(0)
-        _keep(Path(f"{name}.sql"), out.read())
-    return f"salvaged {told(extra)} into salvage/{name.name}.sql"
+        return f"salvaged {told(extra)} into {site.keep(name, '.sql', out.read())}"
 
 
 def refill(site: Site, server: Server, primary: Server) -> None:
@@ -159,11 +155,3 @@ def _end(running: list[subprocess.Popen[bytes]]) -> None:
         process.wait()
         if process.stdout:
             process.stdout.close()
-
-
-def _keep(path: Path, content: bytes) -> None:
-    """Write a file for its owner only, durably; one that is there is replaced whole."""
-    try:
-        write_whole(path, content)
-    except OSError as error:
-        raise StepError(f"{path}: cannot be written: {error.strerror}; nothing was discarded") from error

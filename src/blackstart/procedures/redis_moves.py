@@ -6,7 +6,6 @@ import base64
 import json
 import time
 
-from blackstart.evidence.undo import write_whole
 from blackstart.procedures.base import StepError
 from blackstart.procedures.moves import Diverged
 from blackstart.procedures.redis import Key, Server, command
@@ -163,8 +162,6 @@ def _told(extra: list[Key]) -> str:
 
 
 def _salvage(site: Site, server: Server, extra: list[Key]) -> str:
-    folder = site.salvage
-    name = f"{site.name}-{server.region}.keys.ndjson"
     lines = [
         json.dumps(
             {
@@ -177,9 +174,5 @@ def _salvage(site: Site, server: Server, extra: list[Key]) -> str:
         )
         for key in extra
     ]
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_whole(folder / name, "".join(f"{line}\n" for line in lines).encode())
-    except OSError as error:
-        raise StepError(f"{folder / name}: cannot be written: {error.strerror}; nothing was discarded") from error
-    return f"salvaged {_told(extra)} into salvage/{name}"
+    content = "".join(f"{line}\n" for line in lines).encode()
+    return f"salvaged {_told(extra)} into {site.keep(f'{site.name}-{server.region}', '.keys.ndjson', content)}"

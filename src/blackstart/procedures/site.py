@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from blackstart.evidence.promotions import Promotion
+from blackstart.evidence.undo import make_folder, write_whole
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
 from blackstart.procedures.base import Deadline, StepError, Work
@@ -52,10 +52,25 @@ class Site:
             raise StepError(f"store {self.name!r} has no `replication` in fleet.yaml; add what replicas log in with")
         return self.store.replication
 
-    @property
-    def salvage(self) -> Path:
-        """The folder for what a rebuild would discard."""
-        return self.work.folder / "salvage"
+    def keep(self, name: str, suffix: str, content: bytes) -> str:
+        """Put what a rebuild would discard on the disk, for its owner only; where it is, below the run's folder.
+
+        What an earlier rebuild kept is not overwritten. Raises StepError:
+        nothing may be discarded then.
+        """
+        folder = self.work.folder / "salvage"
+        try:
+            make_folder(self.work.folder)
+            folder.mkdir(mode=0o700, exist_ok=True)
+            number = 1
+            while (path := folder / f"{name}{'' if number == 1 else f'.{number}'}{suffix}").exists():
+                if path.read_bytes() == content:
+                    break
+                number += 1
+            write_whole(path, content)
+        except OSError as error:
+            raise StepError(f"{folder}: cannot be written: {error.strerror}; nothing was discarded") from error
+        return f"salvage/{path.name}"
 
     def member(self, region: str) -> Member:
         """The server of a region."""

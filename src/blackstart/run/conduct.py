@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -73,7 +73,7 @@ async def conduct[R](
     failpoints.role("supervisor")
     streams = client_streams(plan.drill.client, plan.fleet, plan.services)
     header = make_header(plan, run_id, [stream for stream, _ in streams.values()], command, now)
-    parts = real_parts(plan, run_id, folder, people)
+    parts = with_people(real_parts(plan, run_id, folder), people)
     supervisor = Supervisor(plan, header, streams, folder, parts)
     with parts.alive(), on_signals(supervisor.signalled):
         with display(supervisor) as listener:
@@ -82,9 +82,15 @@ async def conduct[R](
         return finish(outcome)
 
 
-def real_parts(plan: Plan, run_id: str, folder: Path, people: People | None = None) -> Parts:
+def with_people(parts: Parts, people: People) -> Parts:
+    """The parts, with somebody to ask for manual steps."""
+    work = parts.work and replace(parts.work, ask=people.ask, confirmed=people.confirmed)
+    return replace(parts, work=work)
+
+
+def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
     """What a run on a fleet is made of."""
-    store, people = Store(), people or People()
+    store = Store()
     promotions = Promotions(store.state)
     guarded, looks = _guardians(plan)
     return Parts(
@@ -100,7 +106,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path, people: People | None = No
         latest=lambda: list(store.read(run_id).latest.values()),
         alive=partial(store.alive, run_id),
         shielding=_shielding(plan, guarded, run_id, store),
-        work=Work(plan.fleet, run_id, folder.absolute(), promotions, people.ask, people.confirmed),
+        work=Work(plan.fleet, run_id, folder.absolute(), promotions),
         away=lambda: _away(promotions, plan.fleet.fleet),
     )
 
