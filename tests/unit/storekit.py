@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -56,9 +57,12 @@ def wait_until(what: str, look: Callable[[], object], patience: float = PATIENCE
 
 
 def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
+    """A port that no outgoing connection is given by chance before a server has it."""
+    while True:
+        port = secrets.choice(range(12_000, 32_000))
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 class Wire:
