@@ -47,6 +47,24 @@ def foreign(module: str, func: str, **arguments: object) -> dict[str, Any]:
 FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path": "true"}}
 ACCEPTED = {**FOREIGN, "undo": "none", "reason": "it changes nothing"}
 
+LOGIN = {"user": "x", "password": "${env:BS_NOT_SET}"}
+STORE = {
+    "kind": "mariadb",
+    "members": {"us": {"address": "127.0.0.1:1", "place": "operator"}},
+    "primary": "us",
+    "admin": LOGIN,
+    "replication": LOGIN,
+}
+
+
+def step(store: dict[str, Any] | None = None, part: str = "procedure", **action: Any) -> dict[str, Any]:
+    """A drill with one step, on a fleet with a store `orders` in us."""
+    fleet = {"stores": {"orders": {**STORE, **(store or {})}}}
+    return {"drill": {part: [{"name": "it", **action}]}, "fleet": fleet}
+
+
+HOME = {"failback_procedure": [{"name": "home", "switch_back": {"store": "orders", "to": "primary"}}]}
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
@@ -105,6 +123,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS407", method({**FOREIGN, "undo": "none"}), "says `undo: none` without a `reason`"),
     ("BS407", method(foreign("pod", "exec_in_pods", cmd="true")), "nobody knows how to put this back"),
     ("BS408", method(ours("gateway_kill", region="primary")), "region 'us' has no `mesh`; the lab has one with"),
+    ("BS501", step(promote={"store": "order", "to": "us"}), 'procedure[0].promote.store: unknown store "order"'),
+    ("BS501", step(promote={"store": "orders", "to": "eu"}), 'unknown server of orders "eu"; allowed: primary, us'),
+    ("BS501", step(part="failback_procedure", rejoin={"store": "users", "region": "us"}), 'unknown store "users"'),
+    ("BS502", step({"admin": None}, promote={"store": "orders", "to": "us"}), "no `admin` in fleet.yaml"),
+    ("BS502", step({"replication": None}, rebuild={"store": "orders", "region": "us"}), "no `replication`"),
+    (
+        "BS502",
+        step({"kind": "mysql"}, promote={"store": "orders", "to": "us"}),
+        "no steps for stores of kind 'mysql'",
+    ),
+    ("BS503", {"drill": {"procedure": [{"name": "it", "wait": "1s"}] * 2}}, 'procedure[1].name: a second step "it"'),
+    ("BS504", step(promote={"store": "orders", "to": "us"}), "nothing switches orders back"),
 ]
 
 
@@ -139,6 +169,7 @@ def test_ids_are_unique() -> None:
         method(ACCEPTED, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
         method(foreign("node", "cordon_node"), rollbacks=None, secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
         {"probe": {**PROMQL, "query": "rate(x[1m30s])", "regions": ["primary", "eu"]}},
+        {**(found := step(promote={"store": "orders", "to": "us"})), "drill": found["drill"] | HOME},
     ],
 )
 def test_good_content_is_left_alone(tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -135,6 +137,44 @@ def test_promote_says_when_applying_fails(tmp_path: Path) -> None:
         with pytest.raises(StepError, match="replication stopped: "):
             do(a_work(tmp_path, orders=pair), promote=PROMOTE)
         assert pair.eu.sql("SELECT @@read_only AS r")[0]["r"] == 1
+
+
+def test_writers_that_wait_for_a_silent_replica_do_not_keep_the_fence_up(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path, semisync=3_600_000, slave_net_timeout="1") as pair:
+        pair.us.insert("w1-0")
+        pair.wire.cut()
+        hung = threading.Thread(target=lambda: suppressed(lambda: pair.us.insert("w1-1")))
+        hung.start()
+        wait_until(
+            "the writer",
+            lambda: pair.us.sql("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_wait_sessions'")[0]["Value"] == "1",
+        )
+        said = do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        hung.join(60)
+        assert not hung.is_alive()
+        assert "us fenced" in said
+        assert ids(pair.eu) == {"w1-0"}
+
+
+def suppressed(work: Callable[[], object]) -> None:
+    with suppress(pymysql.Error):
+        work()
+
+
+def test_a_promotion_that_never_came_about_is_called_off(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        pair.wire.cut()
+        pair.us.insert("w1-0")
+        with pytest.raises(StepError, match=r"did not receive everything|not within"):
+            do(work, promote=PROMOTE, deadline=1.0)
+        assert pair.us.sql("SELECT @@read_only AS r")[0]["r"] == 1
+        pair.wire.heal()
+        assert "has the primary already" in do(work, rejoin=REJOIN)
+        assert "called off" in do(work, switch_back=HOME)
+        pair.us.insert("w1-1")
+        wait_until("replication", lambda: ids(pair.eu) == {"w1-0", "w1-1"})
+        assert work.promotions.read() == ([], [])
 
 
 def test_there_and_back_without_a_loss(tmp_path: Path) -> None:

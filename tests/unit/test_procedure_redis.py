@@ -13,8 +13,10 @@ from redis.exceptions import ResponseError
 from stepkit import a_work, do, killed_before
 from storekit import Pair, Redis, redis_pair, wait_until
 
+from blackstart.evidence.undo import Store
 from blackstart.procedures.base import StepError, Work
 from blackstart.procedures.moves import Diverged
+from blackstart.safety.away import settle
 
 PROMOTE = {"store": "cache", "to": "standby"}
 REJOIN = {"store": "cache", "region": "primary"}
@@ -93,6 +95,23 @@ def test_a_primary_that_nobody_made_is_refused(tmp_path: Path) -> None:
             client.replicaof("NO", "ONE")
         with pytest.raises(StepError, match="two primaries"):
             do(a_work(tmp_path, cache=pair), promote=PROMOTE)
+
+
+def test_a_promotion_that_never_came_about_is_called_off(tmp_path: Path) -> None:
+    with redis_pair(tmp_path) as pair:
+        work = a_work(tmp_path, cache=pair)
+        pair.wire.cut()
+        put(pair.us, "order:1")
+        with pytest.raises(StepError, match="did not receive everything"):
+            do(work, promote=PROMOTE, deadline=1.0)
+        with pytest.raises(ResponseError, match="NOREPLICAS"):
+            put(pair.us, "order:2")
+        assert not settle(Store(tmp_path / "state"), lambda text: None)
+        pair.wire.heal()
+        assert "called off" in do(work, switch_back=HOME)
+        put(pair.us, "order:2")
+        wait_until("replication", lambda: keys(pair.eu) == {"order:1", "order:2"})
+        assert work.promotions.read() == ([], [])
 
 
 def each_command(strike: Callable[[], None]) -> None:

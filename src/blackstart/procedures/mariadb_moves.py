@@ -37,6 +37,15 @@ class MariaDbMoves:
             said += f"; {record.was} follows"
         return said
 
+    def call_off(self, site: Site, region: str, back: str) -> str:
+        """Open the old one, and let the replica receive again."""
+        replica, primary = Server(site, region), Server(site, back)
+        if not replica.status() or replica.writable:
+            raise StepError(f"{replica} is no replica any more: promote it, then switch back")
+        primary.open()
+        replica.follow(primary, site.deadline)
+        return f"the promotion of {region} is called off, {primary} takes writes"
+
     def rejoin(self, site: Site, region: str) -> str:
         """Follow the primary if that loses nothing. Raises Diverged."""
         primary, server = _pair(site, region)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -53,7 +54,7 @@ def salvage(site: Site, server: Server, primary: Server, extra: Mapping[Origin, 
             logs[0],
         ]
         out = stack.enter_context(tempfile.TemporaryFile())
-        _run(site, [command], out.fileno())
+        _run(site, [command], out.fileno(), [options])
         out.seek(0)
         return f"salvaged {told(extra)} into {site.keep(name, '.sql', out.read())}"
 
@@ -74,28 +75,29 @@ def refill(site: Site, server: Server, primary: Server) -> None:
     with _options(site, primary) as source, _options(site, server) as sink:
         dump = [*_program(site, primary, "mariadb-dump", source), *_DUMP]
         load = [*_program(site, server, "mariadb", sink), "--init-command=SET SESSION sql_log_bin = 0"]
-        _run(site, [dump, load], subprocess.DEVNULL)
+        _run(site, [dump, load], subprocess.DEVNULL, [source, sink])
 
 
-def _program(site: Site, server: Server, name: str, options: str) -> list[str]:
+def _program(site: Site, server: Server, name: str, options: int) -> list[str]:
     netns = site.fleet.places[server.member.place].netns
     enter = [] if netns is None else ["nsenter", f"--net={netns}"]
-    return [*enter, name, f"--defaults-extra-file={options}"]
+    return [*enter, name, f"--defaults-extra-file=/proc/self/fd/{options}"]
 
 
 @contextmanager
-def _options(site: Site, server: Server) -> Iterator[str]:
-    """A file of options for one server, for this user only: arguments are seen by everybody."""
+def _options(site: Site, server: Server) -> Iterator[int]:
+    """A file of options for one server, in memory: arguments are seen by everybody, and files outlive a kill."""
     host, _, port = server.member.address.rpartition(":")
     lines = ["[client]", f"host={host}", f"port={port}", "protocol=tcp", *_login(site.admin)]
     if tls := site.store.tls:
         lines += [f"ssl-ca={tls.ca}", *([f"ssl-cert={tls.cert}", f"ssl-key={tls.key}"] if tls.cert else [])]
         lines += ["ssl-verify-server-cert"] if tls.server_name else []
-    with tempfile.NamedTemporaryFile("w", prefix="blackstart-", suffix=".cnf") as file:
-        # Made for its owner only.
-        file.write("\n".join([*lines, ""]))
+    with open(os.memfd_create("options", 0), "wb") as file:
+        # What others could write is not read.
+        os.fchmod(file.fileno(), 0o600)
+        file.write("\n".join([*lines, ""]).encode())
         file.flush()
-        yield file.name
+        yield file.fileno()
 
 
 def _login(login: Login) -> list[str]:
@@ -104,8 +106,8 @@ def _login(login: Login) -> list[str]:
     return [f"user={login.user}", f'password="{quoted}"']
 
 
-def _run(site: Site, pipeline: list[list[str]], out: int) -> None:
-    """Run programs, each reading what the one before writes. Raises StepError; none outlives this."""
+def _run(site: Site, pipeline: list[list[str]], out: int, kept: Sequence[int]) -> None:
+    """Run programs with these files open, each reading what the one before writes. Raises StepError; none stays."""
     with ExitStack() as stack:
         err = stack.enter_context(tempfile.TemporaryFile())
         running: list[subprocess.Popen[bytes]] = []
@@ -115,7 +117,13 @@ def _run(site: Site, pipeline: list[list[str]], out: int) -> None:
             last = number == len(pipeline) - 1
             try:
                 running.append(
-                    subprocess.Popen(command, stdin=source, stdout=out if last else subprocess.PIPE, stderr=err)
+                    subprocess.Popen(
+                        command,
+                        stdin=source,
+                        stdout=out if last else subprocess.PIPE,
+                        stderr=err,
+                        pass_fds=kept,
+                    )
                 )
             except OSError as error:
                 raise StepError(

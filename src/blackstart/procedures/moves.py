@@ -25,6 +25,9 @@ class Moves(Protocol):
     def switch_back(self, site: Site, to: str) -> str:
         """The same as planned, without loss, and let the other follow."""
 
+    def call_off(self, site: Site, region: str, back: str) -> str:
+        """The server of `region` was to become the primary and takes no writes yet: `back` takes them again."""
+
     def rejoin(self, site: Site, region: str) -> str:
         """Let a server follow the primary. Raises Diverged when that would discard something."""
 
@@ -48,7 +51,7 @@ def moves_of(kind: str) -> Moves:
 
 def rejoin(site: Site, region: str, *, may_rebuild: bool) -> str:
     """Clients first, so that nobody writes to the old primary; then follow, or rebuild where that is allowed."""
-    if region == site.primary and site.record is None:
+    if region == site.primary:
         return f"{region} has the primary already"
     told = site.tell_clients(site.primary)
     moves, record = moves_of(site.store.kind), site.record
@@ -70,8 +73,14 @@ def rebuild(site: Site, region: str) -> str:
 
 
 def switch_back(site: Site, to: str) -> str:
-    """Home again: the record of the store is closed."""
-    said = moves_of(site.store.kind).switch_back(site, to)
+    """Home again: the record of the store is closed. A promotion that never came about is called off."""
+    moves, record = moves_of(site.store.kind), site.record
+    if record and record.stage == "begun" and record.was == to:
+        said = moves.call_off(site, record.region, to)
+        site.note(region=to, stage="promoted")
+        said += f"; {site.tell_clients(to)}"
+    else:
+        said = moves.switch_back(site, to)
     record = site.record
     if record and to == record.home and not record.rebuilding:
         site.at_home()

@@ -63,6 +63,15 @@ class RedisMoves:
                 said += f"; {record.was} follows"
         return said
 
+    def call_off(self, site: Site, region: str, back: str) -> str:
+        """Take the fence away, and let the replica follow."""
+        replica, primary = Server(site, region), Server(site, back)
+        if replica.is_primary or not primary.is_primary:
+            raise StepError(f"{replica} is no replica of {primary} any more: promote it, then switch back")
+        primary.unfence()
+        replica.follow(primary, site.deadline)
+        return f"the promotion of {region} is called off, {primary} takes writes"
+
     def rejoin(self, site: Site, region: str) -> str:
         """Follow the primary if that discards nothing. Raises Diverged: Redis itself would not say."""
         primary, server = _pair(site, region)

@@ -56,6 +56,8 @@ def _home(
 def _look(found: Promotion, file: Path | None) -> str:
     if found.rebuilding:
         raise steady.Unsteady("data is incomplete there")
+    if found.fences:
+        raise steady.Unsteady(f"{', '.join(found.fences)} may still refuse writes by min-replicas-to-write")
     fleet: Fleet = load_fleet(file or Path(found.fleet_file))
     if fleet.fleet != found.fleet or found.store not in fleet.stores:
         raise steady.Unsteady(f"{file or found.fleet_file} has no such store; name another --fleet")
