@@ -8,13 +8,14 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.cursors import DictCursor
+from pymysql.cursors import DictCursor, SSCursor
 
 from blackstart.fleet.dial import dial, tls_context
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
 
+_PAGE = 5000
 _ACCESS_DENIED = {1044, 1045, 1142, 1143, 1227, 1698}
 
 
@@ -48,6 +49,18 @@ class Sql:
     def row(self, statement: str, arguments: Sequence[object] | None = None) -> dict[str, Any]:
         """The first row; empty when there is none."""
         return next(iter(self.rows(statement, arguments)), {})
+
+    def column(
+        self, statement: str, arguments: Sequence[object] | None = None, page: int = 5000
+    ) -> Iterator[list[Any]]:
+        """The first column of what a statement yields, `page` rows at a time, as of one moment; never all in memory."""
+        try:
+            with self._connection.cursor(SSCursor) as cursor:
+                cursor.execute(statement, tuple(arguments) if arguments else None)
+                while rows := cursor.fetchmany(_PAGE):
+                    yield [row[0] for row in rows]
+        except (pymysql.Error, OSError) as error:
+            raise _error(error, self._where) from None
 
     def run(self, statement: str, arguments: Sequence[object] | None = None) -> None:
         """A statement whose rows nobody needs."""
