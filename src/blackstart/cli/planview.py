@@ -10,7 +10,15 @@ import yaml
 from blackstart.plan.outline import DEADLINES, Outline, Watch, lengths
 from blackstart.plan.steps import Step
 from blackstart.report.foretold import NAMES, capacity, expected
-from blackstart.schema.drill import AvailabilityObjective, CompletenessObjective, Guard, Objective, ReadingObjective
+from blackstart.schema.drill import (
+    AvailabilityObjective,
+    CompletenessObjective,
+    Guard,
+    LostWritesObjective,
+    Objective,
+    OrderObjective,
+    ReadingObjective,
+)
 from blackstart.schema.errors import shown
 
 _BACK = {
@@ -158,6 +166,10 @@ def _guard(guard: Guard) -> str:
 def _objective(objective: Objective) -> str:
     if isinstance(objective, ReadingObjective):
         return f"{objective.service}: {objective.probe} {objective.bound} during {objective.during}"
+    if isinstance(objective, LostWritesObjective):
+        return f"{objective.service}: at most {objective.objective} acknowledged writes lost"
+    if isinstance(objective, OrderObjective):
+        return f"{objective.service}: no write twice, out of order or missing in between"
     if isinstance(objective, AvailabilityObjective | CompletenessObjective):
         return f"{objective.service}: {objective.kind} at least {100 * objective.objective:.6g}%"
     return f"{objective.service}: {objective.kind} at most {objective.objective:g} s"

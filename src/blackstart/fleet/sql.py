@@ -50,10 +50,8 @@ class Sql:
         """The first row; empty when there is none."""
         return next(iter(self.rows(statement, arguments)), {})
 
-    def column(
-        self, statement: str, arguments: Sequence[object] | None = None, page: int = 5000
-    ) -> Iterator[list[Any]]:
-        """The first column of what a statement yields, `page` rows at a time, as of one moment; never all in memory."""
+    def column(self, statement: str, arguments: Sequence[object] | None = None) -> Iterator[list[Any]]:
+        """The first column of what a statement yields, as of one moment, page by page."""
         try:
             with self._connection.cursor(SSCursor) as cursor:
                 cursor.execute(statement, tuple(arguments) if arguments else None)

@@ -14,6 +14,7 @@ from blackstart.judge.objectives import judge_objectives
 from blackstart.judge.score import score
 from blackstart.judge.sentence import sentence
 from blackstart.judge.verdict import decide
+from blackstart.judge.writes import store_writes
 from blackstart.schema.result import EXIT_CODES, FaultResult, Result, Undo
 
 __all__ = ["judge"]
@@ -42,6 +43,7 @@ def judge(lines: Iterable[Line]) -> Result:
         objectives=objectives,
         clock={service: found.clock() for service, found in clocks.items()},
         tallies=tallies(case),
+        writes=store_writes(case),
         faults=[_fault(fault) for fault in history.faults],
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),
         versions=header.versions,

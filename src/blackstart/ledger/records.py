@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from blackstart.ledger.book import Outcome, Result, Seal
+from blackstart.evidence.records import Writes
+from blackstart.ledger.book import LEDGER, Outcome, Result, Seal
 from blackstart.ledger.ids import parse
 from blackstart.schema.errors import BlackstartError
 
@@ -69,6 +70,20 @@ def check_seals(raw: bytes, seals: Sequence[Seal], *, whole: bool, name: str) ->
             raise BadLedger(f"{name}: its first {seal.lines} lines are not as they were written")
     if whole and at != len(raw):
         raise BadLedger(f"{name}: something was added after line {lines}, the last that was written")
+
+
+def altered(folder: Path, told: Sequence[Writes]) -> str | None:
+    """What is wrong with the ledger in a run's folder, by what its writers told the evidence; None: nothing."""
+    if not told:
+        return None
+    seals = [Seal(record.lines, record.digest) for record in told]
+    try:
+        check_seals((folder / LEDGER).read_bytes(), seals, whole=told[-1].state == "stopped", name=LEDGER)
+    except OSError as error:
+        return f"{LEDGER}: {error.strerror}"
+    except BadLedger as bad:
+        return str(bad)
+    return None
 
 
 class _Reader:

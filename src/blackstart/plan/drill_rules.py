@@ -7,7 +7,15 @@ from collections.abc import Iterator
 from blackstart.plan.content import Content, known
 from blackstart.plan.rules import Rules
 from blackstart.probes.mesh import MeshSpec
-from blackstart.schema.drill import FailbackObjective, Guard, ReadingObjective, RtoObjective
+from blackstart.schema.drill import (
+    FailbackObjective,
+    Guard,
+    LostWritesObjective,
+    OrderObjective,
+    ReadingObjective,
+    RpoObjective,
+    RtoObjective,
+)
 from blackstart.schema.errors import Finding, KeyPath, unknown
 
 DRILL_RULES: Rules[Content] = Rules()
@@ -90,7 +98,16 @@ def _twice(content: Content) -> Iterator[Finding]:
         for i in _repeated(names):
             yield content.document.finding((key, i), f'"{names[i]}" is listed twice')
     objectives = [
-        (o.kind, o.service, *((o.probe, o.during, o.bound.op) if isinstance(o, ReadingObjective) else ()))
+        (
+            o.kind,
+            o.service,
+            *((o.probe, o.during, o.bound.op) if isinstance(o, ReadingObjective) else ()),
+            *(
+                (str(o.store), str(o.record))
+                if isinstance(o, RpoObjective | LostWritesObjective | OrderObjective)
+                else ()
+            ),
+        )
         for o in drill.objectives
     ]
     for i in _repeated(objectives):

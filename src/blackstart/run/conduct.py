@@ -24,6 +24,7 @@ from blackstart.plan.wards import wards
 from blackstart.probes import read
 from blackstart.run.census import censuses
 from blackstart.run.header import make_header
+from blackstart.run.ledger import ledger_of
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
@@ -87,6 +88,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         latest=lambda: list(store.read(run_id).latest.values()),
         alive=partial(store.alive, run_id),
         shielding=_shielding(plan, guarded, run_id, store),
+        ledger=ledger_of(plan, run_id, folder),
     )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from blackstart.evidence.records import End
 from blackstart.evidence.undo import Entry
 from blackstart.run.census import Census
+from blackstart.run.ledger import Keep, no_ledger
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
@@ -24,7 +25,7 @@ class Parts:
     each region of each service has. outstanding: ids of faults of this run
     that are not put back. latest: where each of its faults stands, by the undo
     store. alive: lets other processes see that the run goes on. shielding: what puts things back when the
-    supervisor cannot.
+    supervisor cannot. ledger: writes numbered writes and reads them back.
     """
 
     sample: Sample
@@ -39,6 +40,7 @@ class Parts:
     latest: Callable[[], Sequence[Entry]] = list
     alive: Callable[[], AbstractContextManager[None]] = nullcontext
     shielding: Shielding = field(default_factory=Shielding)
+    ledger: Keep = no_ledger
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
 from blackstart.run.census import Capacity, completeness, take
+from blackstart.run.ledger import Ledger, NoLedger
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
@@ -42,6 +43,9 @@ from blackstart.safety.protection import Held
 
 LOOK_DEADLINE = 15.0
 """Seconds for all checks of the preflight, and for those of the settle phase."""
+
+READ_BACK = 60.0
+"""Seconds for reading the stores back before the undo, which does not wait longer for it."""
 
 FULL_HOUSE = 15.0
 """Seconds that workloads get in the settle phase to be as complete as before."""
@@ -67,6 +71,7 @@ class Supervisor:
         self._log, self._stop, self._note, self._wait = vigil.log, vigil.stop, vigil.note, vigil.wait
         self.watch = vigil.watch
         self._injector: Worker | None = None
+        self._ledger: Ledger = NoLedger()
         self._before: dict[str, Capacity] = {}
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
@@ -114,7 +119,7 @@ class Supervisor:
             survivors=tuple(self._plan.survivors),
             services=dict(self._plan.services),
         )
-        async with self._parts.sample(self._streams, self._log):
+        async with self._parts.sample(self._streams, self._log), self._parts.ledger(self._log) as self._ledger:
             async with probing(self._plan.probes, scope, self._parts.read, self._log):
                 if refusal := await self._baseline():
                     return refusal
@@ -147,7 +152,8 @@ class Supervisor:
         checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
-        if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():
+        written = await self._ledger.baseline(drill.steady)
+        if refusal := self._refusal([*checks, *counted, *written], "baseline") or self._stopped_early():
             return refusal
         return self._refusal([await self._shield.up()], "protection") or self._stopped_early()
 
@@ -181,6 +187,8 @@ class Supervisor:
             await self._wait(self._drill.phases.hold, child.ended)
             if child.ended.is_set():
                 self._note("error", f"the injector ended during the hold: {child.ending()}")
+            elif not self._stop:
+                await self._vigil.do(self._ledger.after_failover(), READ_BACK)
 
     async def _undo(self) -> None:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
@@ -211,6 +219,7 @@ class Supervisor:
     async def _settle(self) -> None:
         self._log(PhaseStart(phase=Phase.SETTLE))
         await self._wait(self._drill.phases.settle)
+        await self._ledger.after_failback()
         checks = await completeness(self._parts.census, self._before, FULL_HOUSE, LOOK_DEADLINE)
         residue = await run_looks({f"residue/{n}": look for n, look in self._parts.slate.items()}, LOOK_DEADLINE)
         for check in [*checks, *residue]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,6 +62,15 @@ class Vigil:
         while not self.stop and not any(event.is_set() for event in events) and time.monotonic() < end:
             await first_of(min(TICK, end - time.monotonic()), self.stop, *events)
             self._check_guards()
+
+    async def do(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do something on the side while waiting; it is given up when the time is over or the run must stop."""
+        task, done = asyncio.create_task(work), asyncio.Event()
+        task.add_done_callback(lambda _: done.set())
+        await self.wait(seconds, done)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
     def note(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Write down something that people should know."""
