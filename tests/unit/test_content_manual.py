@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from blackstart.fleet import model as fleet
+from blackstart.fleet import stores
 from blackstart.plan.check import FORM
 from blackstart.plan.lint import RULES
 from blackstart.probes import kinds
@@ -45,6 +46,13 @@ FLEET = [
     fleet.Service,
     fleet.Entry,
     fleet.Workload,
+    stores.Writes,
+    stores.Store,
+    stores.Member,
+    stores.Login,
+    stores.Tls,
+    stores.Address,
+    stores.Records,
     fleet.Control,
     fleet.Guardian,
 ]

@@ -82,7 +82,7 @@ def test_drills(path: str, value: object, said: str) -> None:
         (
             "roles.primary",
             "uss",
-            'roles.primary: unknown region or service "uss"; allowed: us, eu, users; did you mean "us"?',
+            'roles.primary: unknown region, service or store "uss"; allowed: us, eu, users; did you mean "us"?',
         ),
         (
             "services.users.workloads.uk",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,7 +12,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from blackstart.fleet.dial import dial, tls_context
+from blackstart.fleet.dial import dial, hide, secrets_of, tls_context
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet, Place
 from blackstart.fleet.stores import Login, Member, Store
@@ -29,6 +29,10 @@ class RedisError(FleetError):
         self.kind = kind
 
 
+class _BadTls(redis.RedisError):
+    """Not a server with the certificate that was asked for."""
+
+
 class _Placed(redis.Connection):
     """A connection whose socket lives in a place."""
 
@@ -39,26 +43,41 @@ class _Placed(redis.Connection):
     def _connect(self) -> socket.socket:
         deadline = float(self.socket_timeout or 2.0)
         sock = dial(self._place, self.host, int(self.port), deadline)
-        return self._tls.wrap_socket(sock, server_hostname=self._server_name) if self._tls else sock
+        try:
+            return self._tls.wrap_socket(sock, server_hostname=self._server_name) if self._tls else sock
+        except ssl.SSLError as error:
+            raise _BadTls(f"TLS: {error.reason or error}") from None
+        finally:
+            # Wrapped, it has handed its descriptor on; else it is not needed any more.
+            if self._tls:
+                sock.close()
 
 
 @contextmanager
 def connect(fleet: Fleet, store: Store, member: Member, login: Login, deadline: float = 2.0) -> Iterator[redis.Redis]:
     """A client of one server; answers are text. `deadline` (seconds) bounds the connect and each command.
 
-    What goes wrong inside the block with the server raises RedisError.
+    What goes wrong with the server inside the block raises RedisError; a
+    password that cannot be read, SecretError.
     """
     host, _, port = member.address.rpartition(":")
     where = f"redis {member.address} from {member.place}"
+    secrets = secrets_of(store, login)
+    try:
+        tls = tls_context(store.tls)
+    except OSError as error:
+        raise RedisError(f"{where}: {error.strerror}", "malformed") from None
     pool = redis.ConnectionPool(
         connection_class=_Placed,
         place=fleet.places[member.place],
-        tls=tls_context(store.tls),
+        tls=tls,
         server_name=store.tls.server_name if store.tls else None,
         host=host,
         port=int(port),
         username=login.user or None,
         password=login.password.reveal() if login.password else None,
+        # A server that answers 3 differently from what is written down here is not asked for it.
+        protocol=2,
         socket_timeout=deadline,
         decode_responses=True,
         retry=Retry(NoBackoff(), 0),
@@ -66,19 +85,20 @@ def connect(fleet: Fleet, store: Store, member: Member, login: Login, deadline: 
     client = redis.Redis(connection_pool=pool)
     try:
         yield client
-    except (redis.RedisError, OSError) as error:
-        raise _error(error, where) from None
+    except redis.RedisError as error:
+        raise _error(error, where, secrets) from None
     finally:
         pool.disconnect()
 
 
-def _error(error: Exception, where: str) -> RedisError:
-    if isinstance(error, redis.TimeoutError | TimeoutError):
+def _error(error: redis.RedisError, where: str, secrets: Sequence[str]) -> RedisError:
+    said = str(error)
+    if isinstance(error, redis.TimeoutError):
         kind = "timeout"
     elif isinstance(error, redis.AuthenticationError | redis.exceptions.NoPermissionError):
         kind = "unauthorised"
-    elif isinstance(error, redis.ConnectionError | OSError):
+    elif isinstance(error, redis.ConnectionError):
         kind = "refused"
     else:
         kind = "malformed"
-    return RedisError(f"{where}: {error or type(error).__name__}", kind)
+    return RedisError(hide(f"{where}: {said or type(error).__name__}", secrets), kind)
