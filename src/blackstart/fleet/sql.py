@@ -58,8 +58,8 @@ class Sql:
                 cursor.execute(statement, tuple(arguments) if arguments else None)
                 while rows := cursor.fetchmany(_PAGE):
                     yield [row[0] for row in rows]
-        except (pymysql.Error, OSError) as error:
-            raise _error(error, self._where) from None
+        except Exception as error:  # noqa: BLE001 - PyMySQL raises anything at bytes that it does not expect
+            raise _error(error, self._where, self._secrets) from None
 
     def run(self, statement: str, arguments: Sequence[object] | None = None) -> None:
         """A statement whose rows nobody needs."""

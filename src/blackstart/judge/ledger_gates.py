@@ -72,5 +72,5 @@ def _idle(moments: Sequence[Moment[Writes]], case: Case) -> Iterator[str]:
         longest = max(longest, moment.t - last)
     if spec and longest > spec.timeout + spec.interval + _SILENCE:
         yield f"ledger: its writers sent nothing for {longest:.1f} s"
-    if t0 and not any(m.body.ok for m in moments if t0.earliest - _BEFORE <= m.t <= t0.latest + 1):
+    if t0 and not any(m.body.ok for m in moments if t0.earliest - _BEFORE <= m.t <= t0.earliest):
         yield f"ledger: no write was acknowledged in the last {_BEFORE:g} s before T0"

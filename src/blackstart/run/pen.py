@@ -27,12 +27,15 @@ class RestlessError(BlackstartError):
 
 
 class Pen:
-    """Writers at work. `counts`: outcomes so far; `seals`: what they said of their file; `ended`: they are gone."""
+    """Writers at work. `counts`: outcomes so far; `seals`: what they said of their file.
+
+    `up`: they have begun; `ended`: they are gone.
+    """
 
     def __init__(self, process: asyncio.subprocess.Process, job: Job, emit: Callable[[Writes | Note], None]) -> None:
         self.counts: Counter[str] = Counter()
         self.seals: list[Seal] = []
-        self.ended = asyncio.Event()
+        self.up, self.ended = asyncio.Event(), asyncio.Event()
         self._process, self._job, self._emit = process, job, emit
         self._states: dict[State, asyncio.Event] = {"paused": asyncio.Event(), "stopped": asyncio.Event()}
         self._listening = asyncio.create_task(self._listen())
@@ -52,6 +55,8 @@ class Pen:
             )
         pen = cls(process, job, emit)
         pen._say(job.model_dump_json())
+        # What does not begin is for the baseline to tell.
+        await first_of(MARGIN, pen.up, pen.ended)
         return pen
 
     @property
@@ -112,5 +117,6 @@ class Pen:
         self.counts.update(sent=record.sent, ok=record.ok, failed=record.failed, indeterminate=record.indeterminate)
         self.seals.append(Seal(record.lines, record.digest))
         self._emit(record)
+        self.up.set()
         if event := self._states.get(record.state):
             event.set()
