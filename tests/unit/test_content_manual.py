@@ -26,8 +26,11 @@ OBJECTIVES = {
     "availability": drill.AvailabilityObjective,
     "completeness": drill.CompletenessObjective,
     "reading": drill.ReadingObjective,
+    "rpo": drill.RpoObjective,
+    "lost-writes": drill.LostWritesObjective,
+    "order": drill.OrderObjective,
 }
-DRILL = [drill.Drill, drill.Client, drill.Steady, drill.Phases, drill.Guard]
+DRILL = [drill.Drill, drill.Client, drill.Ledger, drill.Steady, drill.Phases, drill.Guard]
 FLEET = [
     fleet.Fleet,
     fleet.Place,

@@ -110,14 +110,14 @@ def run(
     folder.mkdir()
     shop = Shop(behave or two.write)
     with shop.server:
-        job = a_job(folder, shop.url, service="user-service", run=ids.short(RUN), interval=0.05, timeout=0.3)
+        job = a_job(folder, shop.url, service="user-service", run=ids.short(RUN), interval=0.05, timeout=2.0)
         keep: Keep = keeping(job, a_fleet().stores, read or two.read)
         outcome, lines = asyncio.run(
             drill(
                 folder,
                 parts(two.world, ledger=keep),
                 listener,
-                ledger={"service": "frontend", "writers": 5, "interval": 0.05, "timeout": 0.3},
+                ledger={"service": "frontend", "writers": 5, "interval": 0.05, "timeout": 2.0},
                 objectives=[
                     {"kind": "lost-writes", "service": "frontend", "objective": 0},
                     {"kind": "rpo", "service": "frontend", "objective": 2.0},
@@ -166,8 +166,6 @@ def test_a_drill_that_loses_nothing(tmp_path: Path) -> None:
     states = [w.state for w in ran.of(Writes)]
     assert "paused" in states
     assert states[-1] == "stopped"
-    write_sums(ran.folder)
-    assert CliRunner().invoke(verify_command, [str(ran.folder)]).exit_code == 0 or True
 
 
 def test_exactly_what_was_not_replicated_is_lost(tmp_path: Path) -> None:
@@ -307,7 +305,6 @@ def test_writers_that_are_killed_are_told_of_and_never_green(tmp_path: Path) -> 
 def test_a_slow_read_does_not_keep_the_undo_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "READ_BACK", 0.5)
     two = Two(World(tmp_path))
-    done = asyncio.Event()
 
     def slow(store: str, member: str) -> Holding:
         if two.world.down.exists():
@@ -315,7 +312,6 @@ def test_a_slow_read_does_not_keep_the_undo_waiting(tmp_path: Path, monkeypatch:
         return two.read(store, member)
 
     ran = run(tmp_path, two, read=slow)
-    done.set()
     times = {line.body.phase: line.t for line in ran.lines if isinstance(line.body, PhaseStart)}
     assert times[Phase.UNDO] - times[Phase.HOLD] < 2.5 + 0.5 + 1.5
     assert ran.result.verdict is Verdict.INCONCLUSIVE

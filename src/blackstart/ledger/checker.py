@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
 
 from blackstart.ledger.records import Write
 
@@ -36,79 +37,79 @@ class Findings:
 
 
 def check(writes: Sequence[Write], survivors: Sequence[str], *, ordered: bool = False) -> Findings:
-    """Compare the writes of a run with the ids that a store holds, in its order where `ordered`.
+    """Compare the writes of a run, each writer's in their order, with the ids that a store holds.
 
-    A write that was indeterminate may be there or not, and where it is, it may
-    have got there late: it is never reordered. One that was acknowledged was so
-    before the next one of its writer was sent.
+    With `ordered` those are in the order of commit. A write that was
+    indeterminate may be there or not, and where it is, it may have got there
+    late: it is never reordered. One that was acknowledged was so before the
+    next one of its writer was sent.
     """
-    present = set(survivors)
-    lost, newest, counts, refused = _fates(writes, present)
-    meant = {write.id for write in writes}
-    phantom = sorted((present - meant) | (present & refused))
-    many = len(survivors) - len(present)
+    last = len(survivors) - 1
+    # Where each id stands first: the last to be put into the dictionary wins.
+    places = dict(zip(reversed(survivors), range(last, -1, -1), strict=True))
+    fates = _Fates()
+    fates.tell(writes, places)
+    counts = Counter(map(itemgetter(Write._fields.index("result")), writes))
     return Findings(
         acknowledged=counts["ok"],
         failed=counts["failed"],
         indeterminate=counts["indeterminate"],
-        present=len(present),
-        lost=sorted(lost, key=_acknowledged),
-        recovered=counts["recovered"],
-        duplicated=[name for name, n in Counter(survivors).items() if n > 1] if many else [],
-        phantom=phantom,
-        reordered=_reordered(writes, survivors) if ordered else [],
-        gaps=_gaps(writes, lost, present) if lost else 0,
-        newest=newest,
+        present=len(places),
+        lost=sorted(fates.lost, key=acknowledged_at),
+        recovered=fates.recovered,
+        duplicated=[name for name, n in Counter(survivors).items() if n > 1] if len(places) <= last else [],
+        phantom=_phantom(writes, places, fates),
+        reordered=fates.reordered[::-1] if ordered else [],
+        gaps=fates.gaps,
+        newest=fates.newest,
     )
 
 
-def _fates(writes: Iterable[Write], present: set[str]) -> tuple[list[Write], float | None, Counter[str], set[str]]:
-    lost: list[Write] = []
-    refused: set[str] = set()
-    ok = failed = recovered = indeterminate = 0
-    newest = float("-inf")
-    for write in writes:
-        result = write.result
-        if result == "ok":
-            ok += 1
-            if write.id not in present:
-                lost.append(write)
-            elif (t := _acknowledged(write)) > newest:
-                newest = t
-        elif result == "failed":
-            failed += 1
-            refused.add(write.id)
-        else:
-            indeterminate += 1
-            recovered += write.id in present
-    counts = Counter(ok=ok, failed=failed, recovered=recovered, indeterminate=indeterminate)
-    return lost, None if newest == float("-inf") else newest, counts, refused
-
-
-def _reordered(writes: Iterable[Write], survivors: Iterable[str]) -> list[str]:
-    known = {write.id: (write.writer, write.number, write.result == "ok") for write in writes}
-    furthest: dict[int, int] = {}
-    seen: set[str] = set()
-    found = []
-    for name in survivors:
-        if name in seen or name not in known:
-            continue
-        seen.add(name)
-        writer, number, acknowledged = known[name]
-        if number > furthest.get(writer, 0):
-            furthest[writer] = number
-        elif acknowledged:
-            found.append(name)
-    return found
-
-
-def _gaps(writes: Iterable[Write], lost: Iterable[Write], present: set[str]) -> int:
-    last: dict[int, int] = {}
-    for write in writes:
-        if write.id in present and write.number > last.get(write.writer, 0):
-            last[write.writer] = write.number
-    return sum(write.number < last.get(write.writer, 0) for write in lost)
-
-
-def _acknowledged(write: Write) -> float:
+def acknowledged_at(write: Write) -> float:
+    """When a write was acknowledged, monotonic seconds."""
     return write.sent if write.answered is None else write.answered
+
+
+@dataclass
+class _Fates:
+    """One pass over the writes, from the last to the first: a million are checked between two phases of a drill."""
+
+    lost: list[Write] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    reordered: list[str] = field(default_factory=list)
+    recovered: int = 0
+    matched: int = 0
+    gaps: int = 0
+    newest: float | None = None
+
+    def tell(self, writes: Sequence[Write], places: Mapping[str, int]) -> None:
+        foremost: dict[int, int] = {}  # writer -> the first place of any of its writes so far, which are later ones
+        newest = float("-inf")
+        for write in reversed(writes):
+            name, writer, _, result, _, answered, _ = write
+            place = places.get(name)
+            if place is None:
+                if result == "ok":
+                    self.lost.append(write)
+                    self.gaps += writer in foremost
+                continue
+            self.matched += 1
+            if result == "ok":
+                if answered is not None and answered > newest:
+                    newest = answered
+            elif result == "failed":
+                self.refused.append(name)
+            else:
+                self.recovered += 1
+            before = foremost.get(writer)
+            if before is None or place < before:
+                foremost[writer] = place
+            elif result == "ok":
+                self.reordered.append(name)
+        self.newest = None if newest == float("-inf") else newest
+
+
+def _phantom(writes: Iterable[Write], places: Mapping[str, int], fates: _Fates) -> list[str]:
+    if fates.matched == len(places):
+        return sorted(fates.refused)
+    return sorted([*fates.refused, *(places.keys() - {write.id for write in writes})])

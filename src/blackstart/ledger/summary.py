@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from blackstart.evidence.records import LostWrite, Span, StoreRead
-from blackstart.ledger.checker import Findings
+from blackstart.ledger.checker import Findings, acknowledged_at
 from blackstart.ledger.records import Write
 from blackstart.ledger.stores import Unread, Who
 
@@ -51,7 +51,7 @@ def store_read(
         phantom=len(found.phantom),
         reordered=len(found.reordered),
         gaps=found.gaps,
-        examples=[LostWrite(id=w.id, acknowledged=_when(w), by=w.by) for w in found.lost[:LISTED]],
+        examples=[LostWrite(id=w.id, acknowledged=acknowledged_at(w), by=w.by) for w in found.lost[:LISTED]],
         odd=[f"{name[:80]}: {what}" for name, what in odd[:_ODD]],
     )
 
@@ -65,8 +65,8 @@ def unread(where: tuple[Moment, str, str, str], why: Unread) -> StoreRead:
 
 
 def _span(lost: Sequence[Write]) -> Span:
-    return Span(count=len(lost), first=_when(lost[0]), last=_when(lost[-1])) if lost else Span(count=0)
-
-
-def _when(write: Write) -> float:
-    return write.sent if write.answered is None else write.answered
+    return (
+        Span(count=len(lost), first=acknowledged_at(lost[0]), last=acknowledged_at(lost[-1]))
+        if lost
+        else Span(count=0)
+    )

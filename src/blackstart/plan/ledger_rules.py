@@ -13,14 +13,14 @@ from blackstart.schema.errors import Finding, KeyPath, unknown
 LEDGER_RULES: Rules[Content] = Rules()
 
 
-@LEDGER_RULES.add("BS121", "error", "The ledger writes through a service of the drill.")
+@LEDGER_RULES.add("BS211", "error", "The ledger writes through a service of the drill.")
 def _service(content: Content) -> Iterator[Finding]:
     ledger, services = content.drill.ledger, content.drill.services
     if ledger and ledger.service not in services:
         yield content.document.finding(("ledger", "service"), unknown("service", ledger.service, services))
 
 
-@LEDGER_RULES.add("BS122", "error", "The ledger's service has `writes`, and stores with `records`, in fleet.yaml.")
+@LEDGER_RULES.add("BS212", "error", "The ledger's service has `writes`, and stores with `records`, in fleet.yaml.")
 def _writes(content: Content) -> Iterator[Finding]:
     if (found := _of_fleet(content)) is None:
         return
@@ -38,7 +38,7 @@ def _writes(content: Content) -> Iterator[Finding]:
             yield content.document.finding(path, text)
 
 
-@LEDGER_RULES.add("BS123", "error", "A store's records have one place for the ids: `%s` in a SELECT, `*` in keys.")
+@LEDGER_RULES.add("BS213", "error", "A store's records have one place for the ids: `%s` in a SELECT, `*` in keys.")
 def _records(content: Content) -> Iterator[Finding]:
     if (found := _of_fleet(content)) is None:
         return
@@ -51,7 +51,7 @@ def _records(content: Content) -> Iterator[Finding]:
                 yield content.document.finding(("ledger", "service"), text, "correct it in fleet.yaml")
 
 
-@LEDGER_RULES.add("BS124", "error", "An objective about written data needs a ledger of the same service.")
+@LEDGER_RULES.add("BS214", "error", "An objective about written data needs a ledger of the same service.")
 def _needs_ledger(content: Content) -> Iterator[Finding]:
     ledger = content.drill.ledger
     for path, objective in _objectives(content):
@@ -63,7 +63,7 @@ def _needs_ledger(content: Content) -> Iterator[Finding]:
             yield content.document.finding((*path, "service"), text)
 
 
-@LEDGER_RULES.add("BS125", "error", "An objective about written data names stores and records that the fleet has.")
+@LEDGER_RULES.add("BS215", "error", "An objective about written data names stores and records that the fleet has.")
 def _scope(content: Content) -> Iterator[Finding]:
     if (found := _of_fleet(content)) is None:
         return
@@ -79,7 +79,7 @@ def _scope(content: Content) -> Iterator[Finding]:
             yield content.document.finding((*path, "record"), unknown("record", objective.record, records))
 
 
-@LEDGER_RULES.add("BS126", "warning", "A drill with a ledger says how much may be lost.")
+@LEDGER_RULES.add("BS216", "warning", "A drill with a ledger says how much may be lost.")
 def _no_bound(content: Content) -> Iterator[Finding]:
     if content.drill.ledger and not list(_objectives(content)):
         text = "no objective says how much may be lost: losses are reported, and fail nothing"
