@@ -15,12 +15,12 @@ from storekit import MariaDb, Pair, Redis
 
 from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Fleet
-from blackstart.fleet.stores import Login, Store
+from blackstart.fleet.stores import Login
 from blackstart.ledger import ids
 from blackstart.ledger.checker import check
 from blackstart.ledger.records import Write
 from blackstart.ledger.stores import Holding, Unread, hold
-from blackstart.run.readback import Hold, Seen, holding, look_until
+from blackstart.run.readback import Enough, Hold, Seen, agreed, all_there, at_rest, holding, look_until
 
 RUN = "20260101-000000-abcd"
 
@@ -61,12 +61,15 @@ def with_member(fleet: Fleet, name: str, **change: object) -> Fleet:
 
 
 def look(
-    fleet: Fleet, writes: Sequence[Write], patience: float = 5.0, everywhere: bool = False, read: Hold | None = None
+    fleet: Fleet,
+    writes: Sequence[Write],
+    patience: float = 5.0,
+    enough: Enough = at_rest,
+    read: Hold | None = None,
 ) -> tuple[Seen, Seen]:
     """us and eu, as they are seen in the end."""
-    stores: dict[str, Store] = {"db": fleet.stores["db"]}
     reader = read or holding(fleet, RUN)
-    found = asyncio.run(look_until(stores, reader, writes, patience, everywhere=everywhere))
+    found = asyncio.run(look_until(enough, {"db": fleet.stores["db"]}, reader, writes, patience))
     eu, us = sorted(found["db"], key=lambda seen: seen.member)
     return us, eu
 
@@ -143,7 +146,7 @@ def test_an_asynchronous_failover_loses_exactly_what_was_not_replicated(
     fleet = storekit.fleet(tmp_path, db=mariadb)
     safe, late = some(20), some(30, 21)
     mariadb.us.insert(*(w.id for w in safe))
-    assert [seen.lost for seen in look(fleet, safe, 30.0, everywhere=True)] == [0, 0]
+    assert [seen.lost for seen in look(fleet, safe, 30.0, agreed)] == [0, 0]
     mariadb.wire.cut()
     mariadb.us.insert(*(w.id for w in late))
     # The replica lags: that is no loss, for it takes no writes.
@@ -190,7 +193,7 @@ def test_a_stale_snapshot_loses_what_it_lacks(mariadb: Pair[MariaDb], tmp_path: 
     fleet = storekit.fleet(tmp_path, db=mariadb)
     old, new = some(5), some(5, 6)
     mariadb.us.insert(*(w.id for w in old))
-    assert look(fleet, old, 30.0, everywhere=True)[1].lost == 0
+    assert look(fleet, old, 30.0, agreed)[1].lost == 0
     mariadb.wire.cut()
     mariadb.us.insert(*(w.id for w in new))
     mariadb.us.kill()
@@ -226,7 +229,7 @@ def test_a_redis_failback_that_discards_is_counted(redis: Pair[Redis], tmp_path:
     fleet = storekit.fleet(tmp_path, db=redis)
     safe, late, after = some(10), some(7, 11), some(3, 18)
     put(redis.us, safe)
-    assert look(fleet, safe, 30.0, everywhere=True)[1].lost == 0
+    assert look(fleet, safe, 30.0, agreed)[1].lost == 0
     redis.wire.cut()
     put(redis.us, late)
     with redis.eu.client() as client:
@@ -235,7 +238,7 @@ def test_a_redis_failback_that_discards_is_counted(redis: Pair[Redis], tmp_path:
     with redis.us.client() as client:
         client.replicaof("127.0.0.1", redis.back.port)
     storekit.wait_until("resync", lambda: redis.us.info().get("master_link_status") == "up")
-    us, eu = look(fleet, safe + late + after, 30.0, everywhere=True)
+    us, eu = look(fleet, safe + late + after, 30.0, agreed)
     assert us.same(eu)
     assert {w.id for w in eu.found["orders"].lost} == {w.id for w in late}
 
@@ -252,10 +255,25 @@ def test_a_replica_that_is_behind_is_waited_for(redis: Pair[Redis], tmp_path: Pa
         return replace(found, ids={"orders": []}) if member == "eu" and reads.count("eu") < 3 else found
 
     put(redis.us, writes)
-    us, eu = look(fleet, writes, 30.0, everywhere=True, read=late)
+    us, eu = look(fleet, writes, 30.0, agreed, late)
     assert us.same(eu)
     assert eu.lost == 0
     assert reads.count("eu") >= 3
+
+
+def test_members_that_are_written_to_meanwhile_are_all_there(redis: Pair[Redis], tmp_path: Path) -> None:
+    """In the baseline: what counts is that each has what was acknowledged, not that two looks agree."""
+    fleet, writes = storekit.fleet(tmp_path, db=redis), some(10)
+    real, looks = holding(fleet, RUN), iter(range(1000))
+    put(redis.us, writes)
+
+    def busy(store: str, member: str) -> Holding:
+        found = real(store, member)
+        return replace(found, ids={"orders": [*found.ids["orders"], f"later-{next(looks)}"]})
+
+    us, eu = look(fleet, writes, 30.0, all_there, busy)
+    assert (us.lost, eu.lost) == (0, 0)
+    assert next(looks) < 20
 
 
 def test_a_reader_that_crashes_is_an_unknown(redis: Pair[Redis], tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def text(found: Outline) -> str:
         "Guardians": _guardians(found),
         "The operator must be allowed to": _needs(found),
         "Phases": _phases(found),
+        "Ledger": _ledger(found),
         "Forecast": _forecast(found),
         "Probes": _columns(
             (p.probe, f"{p.kind} every {p.every:g} s, {p.deadline:g} s each") for p in found.plan.probes
@@ -136,6 +137,19 @@ def _needs(found: Outline) -> Iterator[str]:
         yield from _indented(f"{', '.join(verbs)} {resource}" for resource, verbs in by_resource.items())
     if any(step.foreign for step in found.steps):
         yield "what the actions of other extensions do"
+
+
+def _ledger(found: Outline) -> Iterator[str]:
+    plan, ledger = found.plan, found.plan.drill.ledger
+    if ledger is None:
+        return
+    service = plan.fleet.services[plan.services[ledger.service]]
+    if service.writes:
+        yield f"{ledger.writers} writers: POST {service.writes.url} from {service.writes.place}"
+        yield f"rest of {ledger.interval:g} s after each write, indeterminate after {ledger.timeout:g} s"
+    for name in service.stores:
+        store = plan.fleet.stores[name]
+        yield f"read back from {name} ({', '.join(store.members)}): {', '.join(store.records)}"
 
 
 def _phases(found: Outline) -> list[str]:

@@ -25,7 +25,7 @@ from blackstart.ledger.writers import Job
 from blackstart.plan.resolve import Plan
 from blackstart.probes.threads import in_thread
 from blackstart.run.pen import Pen, RestlessError
-from blackstart.run.readback import Hold, Look, Seen, holding, look_until
+from blackstart.run.readback import Hold, Look, Seen, agreed, all_there, at_rest, holding, look_until
 from blackstart.schema.drill import Steady
 
 FAILOVER, BASELINE, FAILBACK = 10.0, 10.0, 30.0
@@ -121,7 +121,7 @@ class Kept:
             known = [w for w in await self._writes(whole=False) if w.result == "ok"]
         except BadLedger as bad:
             return [*checks, Check(name="baseline/ledger/file", ok=False, detail=str(bad))]
-        look = await look_until(self._stores, self._read, known, BASELINE, everywhere=True)
+        look = await look_until(all_there, self._stores, self._read, known, BASELINE)
         for name, members in look.items():
             checks += [check for seen in members for check in _baseline_checks(seen, len(known))]
             if not any(seen.writable for seen in members):
@@ -154,7 +154,8 @@ class Kept:
         except BadLedger as bad:
             self._unread(moment, Unread(Reason.MALFORMED, str(bad)))
             return {}
-        look = await look_until(self._stores, self._read, writes, patience, everywhere=moment == "failback")
+        enough = at_rest if moment == "failover" else agreed
+        look = await look_until(enough, self._stores, self._read, writes, patience)
         for name, members in look.items():
             for seen in members:
                 self._tell(moment, self._stores[name], seen)

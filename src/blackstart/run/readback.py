@@ -69,23 +69,43 @@ Look = Mapping[str, Sequence[Seen]]
 """Store -> its members, as they were seen at one time."""
 
 
-async def look_until(
-    stores: Mapping[str, Store], read: Hold, writes: Sequence[Write], patience: float, *, everywhere: bool
-) -> Look:
-    """Look again and again until a look says enough, for at most `patience` seconds; the last look.
+Enough = Callable[[Sequence[Seen], Sequence[Seen]], bool]
+"""Whether a look at a store's members says enough, beside the look before (empty: there was none)."""
 
-    Enough: each store has a member that takes writes, and nothing acknowledged
-    is missing there, or what is missing does not come. `everywhere`: each
-    member was read, and holds what the one holds that takes writes.
-    """
+
+async def look_until(
+    enough: Enough, stores: Mapping[str, Store], read: Hold, writes: Sequence[Write], patience: float
+) -> Look:
+    """Look again and again until that says enough of every store, for at most `patience` seconds; the last look."""
     end = time.monotonic() + patience
     before: Look = {}
     while True:
         now = await look(stores, read, writes)
-        if enough(now, before, everywhere=everywhere) or time.monotonic() + PAUSE > end:
+        if all(enough(members, before.get(name, ())) for name, members in now.items()):
+            return now
+        if time.monotonic() + PAUSE > end:
             return now
         before = now
         await asyncio.sleep(PAUSE)
+
+
+def all_there(now: Sequence[Seen], _: Sequence[Seen]) -> bool:
+    """Every member was read and lacks nothing, and one takes writes. Others may be written to meanwhile."""
+    return any(seen.writable for seen in now) and all(seen.found and not seen.lost for seen in now)
+
+
+def at_rest(now: Sequence[Seen], before: Sequence[Seen]) -> bool:
+    """Some member takes writes; where it lacks something, that did not come since the look before."""
+    then = {seen.member: seen for seen in before}
+    takers = [seen for seen in now if seen.writable]
+    return bool(takers) and all(
+        not seen.lost or (seen.member in then and seen.same(then[seen.member])) for seen in takers
+    )
+
+
+def agreed(now: Sequence[Seen], before: Sequence[Seen]) -> bool:
+    """The same, and every member holds what that one holds."""
+    return at_rest(now, before) and all(seen.same(next(s for s in now if s.writable)) for seen in now)
 
 
 async def look(stores: Mapping[str, Store], read: Hold, writes: Sequence[Write]) -> Look:
@@ -99,21 +119,6 @@ async def look(stores: Mapping[str, Store], read: Hold, writes: Sequence[Write])
         name: [await in_thread(partial(_compare, store, name, m, found[name, m], writes)) for m in store.members]
         for name, store in stores.items()
     }
-
-
-def enough(now: Look, before: Look, *, everywhere: bool) -> bool:
-    """Whether a look says enough: see look_until."""
-    return all(_store_enough(members, before.get(name, ()), everywhere) for name, members in now.items())
-
-
-def _store_enough(members: Sequence[Seen], before: Sequence[Seen], everywhere: bool) -> bool:
-    takers = [seen for seen in members if seen.writable]
-    if not takers:
-        return False
-    if everywhere and not all(seen.same(takers[0]) for seen in members):
-        return False
-    then = {seen.member: seen for seen in before}
-    return all(not seen.lost or (seen.member in then and seen.same(then[seen.member])) for seen in takers)
 
 
 async def _ask(read: Hold, store: str, member: str) -> Holding | Unread:
