@@ -26,9 +26,12 @@ OBJECTIVES = {
     "availability": drill.AvailabilityObjective,
     "completeness": drill.CompletenessObjective,
     "reading": drill.ReadingObjective,
+    "rpo": drill.RpoObjective,
+    "lost-writes": drill.LostWritesObjective,
+    "order": drill.OrderObjective,
 }
 DRILL = [
-    *(drill.Drill, drill.Client, drill.Steady, drill.Phases, drill.Guard),
+    *(drill.Drill, drill.Client, drill.Ledger, drill.Steady, drill.Phases, drill.Guard),
     *(procedure.Step, procedure.Promote, procedure.Rejoin, procedure.Rebuild, procedure.SwitchBack),
 ]
 FLEET = [

@@ -16,11 +16,12 @@ from loopback import fleet
 from runkit import World, a_fleet, drill, parts
 
 from blackstart.evidence.promotions import Promotions
-from blackstart.evidence.records import Line, Phase, PhaseStart, StepEvent, StepState
+from blackstart.evidence.records import Line, Phase, PhaseStart, StepEvent, StepState, Writes
 from blackstart.judge import judge
 from blackstart.procedures.base import Late, NotExecuted, StepError, Work, nobody, run_step
 from blackstart.run import supervisor, watch
 from blackstart.run.parts import Outcome
+from blackstart.schema.drill import Steady
 from blackstart.schema.procedure import Step
 
 
@@ -158,7 +159,7 @@ def test_it_begins_when_clients_see_it_and_runs_in_the_hold_and_after_the_undo(t
 def test_no_outage_no_procedure_and_never_green(tmp_path: Path) -> None:
     _, lines = run(tmp_path, procedure=steps({"command": ["true"]}), steady={"success": 0.01, "window": 0.3})
     assert events(lines) == [("procedure", "step 0", "not_executed")]
-    assert any("clients saw no outage" in reason for reason in judge(lines).reasons)
+    assert any("saw an outage in the hold" in reason for reason in judge(lines).reasons)
 
 
 def test_a_failed_step_stops_the_procedure_and_the_drill_goes_on(tmp_path: Path) -> None:
@@ -222,3 +223,21 @@ def test_a_step_of_a_store_is_never_cut_short(tmp_path: Path, monkeypatch: pytes
     assert [state for _, _, state in events(lines)] == ["started", "done", "not_executed"]
     done = at(lines, lambda body: isinstance(body, StepEvent) and body.state is StepState.DONE)
     assert done <= at(lines, lambda body: isinstance(body, PhaseStart) and body.phase is Phase.UNDO)
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "out"),
+    [
+        ("running", (20, 0, 0), False),
+        ("running", (20, 0, 1), True),
+        ("running", (0, 5, 0), True),
+        ("running", (0, 0, 0), True),
+        ("paused", (0, 0, 0), False),
+    ],
+)
+def test_writers_see_an_outage_too(state: str, counts: tuple[int, int, int], out: bool) -> None:
+    ok, failed, indeterminate = counts
+    body = {"service": "shop", "state": state, "sent": 20, "lines": 1, "digest": ""}
+    last = Writes.model_validate({**body, "ok": ok, "failed": failed, "indeterminate": indeterminate})
+    assert bool(watch.writers_out(last, Steady(success=0.99))) is out
+    assert watch.writers_out(None, Steady()) is None

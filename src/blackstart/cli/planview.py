@@ -10,7 +10,15 @@ import yaml
 from blackstart.plan.outline import DEADLINES, Outline, Watch, lengths
 from blackstart.plan.steps import Step
 from blackstart.report.foretold import NAMES, capacity, expected
-from blackstart.schema.drill import AvailabilityObjective, CompletenessObjective, Guard, Objective, ReadingObjective
+from blackstart.schema.drill import (
+    AvailabilityObjective,
+    CompletenessObjective,
+    Guard,
+    LostWritesObjective,
+    Objective,
+    OrderObjective,
+    ReadingObjective,
+)
 from blackstart.schema.errors import shown
 
 _BACK = {
@@ -34,6 +42,7 @@ def text(found: Outline) -> str:
         "Guardians": _guardians(found),
         "The operator must be allowed to": _needs(found),
         "Phases": _phases(found),
+        "Ledger": _ledger(found),
         "Forecast": _forecast(found),
         "Probes": _columns(
             (p.probe, f"{p.kind} every {p.every:g} s, {p.deadline:g} s each") for p in found.plan.probes
@@ -140,6 +149,19 @@ def _needs(found: Outline) -> Iterator[str]:
         yield "what the actions of other extensions do"
 
 
+def _ledger(found: Outline) -> Iterator[str]:
+    plan, ledger = found.plan, found.plan.drill.ledger
+    if ledger is None:
+        return
+    service = plan.fleet.services[plan.services[ledger.service]]
+    if service.writes:
+        yield f"{ledger.writers} writers: POST {service.writes.url} from {service.writes.place}"
+        yield f"rest of {ledger.interval:g} s after each write, indeterminate after {ledger.timeout:g} s"
+    for name in service.stores:
+        store = plan.fleet.stores[name]
+        yield f"read back from {name} ({', '.join(store.members)}): {', '.join(store.records)}"
+
+
 def _phases(found: Outline) -> list[str]:
     rows = [
         (name, f"{'at most ' if name in DEADLINES else ''}{seconds:g} s")
@@ -168,6 +190,10 @@ def _guard(guard: Guard) -> str:
 def _objective(objective: Objective) -> str:
     if isinstance(objective, ReadingObjective):
         return f"{objective.service}: {objective.probe} {objective.bound} during {objective.during}"
+    if isinstance(objective, LostWritesObjective):
+        return f"{objective.service}: at most {objective.objective} acknowledged writes lost"
+    if isinstance(objective, OrderObjective):
+        return f"{objective.service}: no write twice, out of order or missing in between"
     if isinstance(objective, AvailabilityObjective | CompletenessObjective):
         return f"{objective.service}: {objective.kind} at least {100 * objective.objective:.6g}%"
     return f"{objective.service}: {objective.kind} at most {objective.objective:g} s"

@@ -23,7 +23,9 @@ from blackstart.evidence.records import (
     Reading,
     Samples,
     StepEvent,
+    StoreRead,
     Stream,
+    Writes,
 )
 
 
@@ -115,6 +117,8 @@ class History:
     readings: tuple[Moment[Reading], ...]
     guards: tuple[Moment[GuardTrip], ...]
     notes: tuple[Moment[Note], ...]
+    writes: tuple[Moment[Writes], ...]
+    reads: tuple[Moment[StoreRead], ...]
     outstanding: Outstanding | None
     end: Moment[End] | None
 
@@ -152,6 +156,8 @@ class _Fold:
     readings: list[Moment[Reading]] = field(default_factory=list)
     guards: list[Moment[GuardTrip]] = field(default_factory=list)
     notes: list[Moment[Note]] = field(default_factory=list)
+    writes: list[Moment[Writes]] = field(default_factory=list)
+    reads: list[Moment[StoreRead]] = field(default_factory=list)
     outstanding: Outstanding | None = None
     end: Moment[End] | None = None
 
@@ -175,6 +181,10 @@ class _Fold:
                 self.guards.append(Moment(line.t, line.at, trip))
             case Note() as note:
                 self.notes.append(Moment(line.t, line.at, note))
+            case Writes() as writes:
+                self.writes.append(Moment(line.t, line.at, writes))
+            case StoreRead() as read:
+                self.reads.append(Moment(line.t, line.at, read))
             case Outstanding() as outstanding:
                 self.outstanding = outstanding
             case End() as end:
@@ -218,6 +228,8 @@ def fold(lines: Iterable[Line]) -> History:
         readings=tuple(state.readings),
         guards=tuple(state.guards),
         notes=tuple(state.notes),
+        writes=tuple(state.writes),
+        reads=tuple(state.reads),
         outstanding=state.outstanding,
         end=state.end,
     )

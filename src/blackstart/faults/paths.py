@@ -10,7 +10,7 @@ from blackstart.faults.base import FaultError
 from blackstart.faults.wait import NotYet
 from blackstart.fleet.model import ControlPath, Entry, Fleet
 from blackstart.fleet.places import open_socket, place_of
-from blackstart.probes.web import anyone
+from blackstart.fleet.web import anyone
 
 _LOOK = 1.0
 _ENOUGH = 64

@@ -15,6 +15,7 @@ from blackstart.judge.procedure import results, split
 from blackstart.judge.score import score
 from blackstart.judge.sentence import sentence
 from blackstart.judge.verdict import decide
+from blackstart.judge.writes import store_writes
 from blackstart.schema.result import EXIT_CODES, Clock, FaultResult, Result, Undo
 
 __all__ = ["judge"]
@@ -43,6 +44,7 @@ def judge(lines: Iterable[Line]) -> Result:
         objectives=objectives,
         clock={service: _clock(case, found) for service, found in clocks.items()},
         tallies=tallies(case),
+        writes=store_writes(case),
         faults=[_fault(fault) for fault in history.faults],
         steps=results(case),
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),

@@ -12,6 +12,7 @@ from blackstart.judge import procedure
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times
 from blackstart.judge.coverage import silence
+from blackstart.judge.ledger_gates import broken, unread, unsteady
 from blackstart.judge.steady import Series
 from blackstart.schema.result import ObjectiveResult
 
@@ -107,6 +108,7 @@ def bad_baseline(f: Findings) -> Iterator[str]:
     for track in case.history.tracks.values():
         if problem := silence(track, window) or _unsteady(case, track, window):
             yield f"baseline: {problem}"
+    yield from unsteady(case)
 
 
 def silent_clients(f: Findings) -> Iterator[str]:
@@ -134,6 +136,7 @@ def incomplete(f: Findings) -> Iterator[str]:
     for activity in (moment.body for moment in case.history.activities):
         if activity.status != "succeeded" and activity.section != "rollbacks":
             yield f"the activity {activity.name!r} {activity.status}: {activity.detail}"
+    yield from broken(case)
 
 
 def not_rehearsed(f: Findings) -> Iterator[str]:
@@ -152,8 +155,9 @@ def objective_missed(f: Findings) -> Iterator[str]:
 
 
 def objective_unknown(f: Findings) -> Iterator[str]:
-    """The evidence does not say whether an objective was kept."""
+    """The evidence does not say whether an objective was kept, or what became of the writes."""
     yield from (_objective_line(o) for o in f.objectives if o.met is None)
+    yield from unread(f.case)
 
 
 def _not_reverted(fault: FaultLife) -> str | None:
@@ -218,5 +222,6 @@ def _check_line(check: Check) -> str:
 
 
 def _objective_line(objective: ObjectiveResult) -> str:
-    name = {"rto": "RTO", "failback": "fail-back", "reading": "probe"}.get(objective.kind, objective.kind)
+    names = {"rto": "RTO", "rpo": "RPO", "failback": "fail-back", "reading": "probe", "lost-writes": "lost writes"}
+    name = names.get(objective.kind, objective.kind)
     return f"{objective.service}: {objective.detail} (objective: {name} {objective.objective})"

@@ -7,7 +7,16 @@ from collections.abc import Iterator
 from blackstart.plan.content import Content, known
 from blackstart.plan.rules import Rules
 from blackstart.probes.mesh import MeshSpec
-from blackstart.schema.drill import FailbackObjective, Guard, ReadingObjective, RtoObjective
+from blackstart.schema.drill import (
+    FailbackObjective,
+    Guard,
+    LostWritesObjective,
+    Objective,
+    OrderObjective,
+    ReadingObjective,
+    RpoObjective,
+    RtoObjective,
+)
 from blackstart.schema.errors import Finding, KeyPath, unknown
 
 DRILL_RULES: Rules[Content] = Rules()
@@ -89,10 +98,7 @@ def _twice(content: Content) -> Iterator[Finding]:
     for key, names in (("services", drill.services), ("victims", drill.victims), ("probes", drill.probes)):
         for i in _repeated(names):
             yield content.document.finding((key, i), f'"{names[i]}" is listed twice')
-    objectives = [
-        (o.kind, o.service, *((o.probe, o.during, o.bound.op) if isinstance(o, ReadingObjective) else ()))
-        for o in drill.objectives
-    ]
+    objectives = [(o.kind, o.service, *_about(o)) for o in drill.objectives]
     for i in _repeated(objectives):
         text = f"a second {objectives[i][0]} objective of {objectives[i][1]}"
         yield content.document.finding(("objectives", i), text, "keep the one that counts")
@@ -238,6 +244,15 @@ def _probe_uses(content: Content) -> Iterator[tuple[KeyPath, str]]:
 
 def _watches_probe(guard: Guard) -> bool:
     return guard.watch not in _CLIENT_GUARDS
+
+
+def _about(objective: Objective) -> tuple[str, ...]:
+    """What tells objectives of one kind and service apart."""
+    if isinstance(objective, ReadingObjective):
+        return objective.probe, objective.during, objective.bound.op
+    if isinstance(objective, RpoObjective | LostWritesObjective | OrderObjective):
+        return str(objective.store), str(objective.record)
+    return ()
 
 
 def _repeated(items: list[object] | list[str] | list[tuple[str, ...]]) -> Iterator[int]:

@@ -25,6 +25,7 @@ from blackstart.report.sections import (
 )
 from blackstart.report.timeline import Figure, timeline
 from blackstart.report.words import CONTROLS, KINDS, VERDICTS
+from blackstart.report.written import lost_tables, write_rows
 from blackstart.schema.result import Clock, Result
 
 _BACKTICKS = re.compile(r"[|`<>*_\[\]\\#]")
@@ -87,6 +88,8 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "streams": stream_rows(history),
         "probes": probe_rows(history),
         "phases": phase_rows(history),
+        "writes": write_rows(result),
+        "lost": lost_tables(result),
         "figures": _figures(result, history),
         "clocks": list(result.clock.items()),
         "kinds": KINDS,

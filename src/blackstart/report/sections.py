@@ -67,13 +67,14 @@ def _objective_row(o: ObjectiveResult) -> ObjectiveRow:
 
 def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
-    if o.bound is None or o.kind == "reading":
+    if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback"):
+    if o.kind in ("rto", "failback", "rpo", "lost-writes"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH
-        return f"{seconds(o.bound - worst)} left" if worst <= o.bound else f"{seconds(worst - o.bound)} over"
+        left, unit = o.bound - worst, plain if o.kind == "lost-writes" else seconds
+        return f"{unit(left)} left" if left >= 0 else f"{unit(-left)} over"
     if o.low is None:
         return DASH
     points = (o.low - o.bound) * 100

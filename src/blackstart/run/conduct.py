@@ -27,6 +27,7 @@ from blackstart.probes import read
 from blackstart.procedures.base import Ask, Work, nobody
 from blackstart.run.census import censuses
 from blackstart.run.header import make_header
+from blackstart.run.ledger import ledger_of
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
@@ -108,6 +109,7 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         shielding=_shielding(plan, guarded, run_id, store),
         work=Work(plan.fleet, run_id, folder.absolute(), promotions),
         away=lambda: _away(promotions, plan.fleet.fleet),
+        ledger=ledger_of(plan, run_id, folder),
     )
 
 

@@ -11,6 +11,7 @@ from blackstart.evidence.records import End
 from blackstart.evidence.undo import Entry
 from blackstart.procedures.base import Work
 from blackstart.run.census import Census
+from blackstart.run.ledger import Keep, no_ledger
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
@@ -25,8 +26,8 @@ class Parts:
     each region of each service has. outstanding: ids of faults of this run
     that are not put back. latest: where each of its faults stands, by the undo
     store. alive: lets other processes see that the run goes on. shielding: what puts things back when the
-    supervisor cannot. work: where the steps of a procedure are done; away: what is told of stores whose primary this
-    fleet has away from home.
+    supervisor cannot. ledger: writes numbered writes and reads them back. work: where the steps of a procedure are
+    done; away: what is told of stores whose primary this fleet has away from home.
     """
 
     sample: Sample
@@ -41,6 +42,7 @@ class Parts:
     latest: Callable[[], Sequence[Entry]] = list
     alive: Callable[[], AbstractContextManager[None]] = nullcontext
     shielding: Shielding = field(default_factory=Shielding)
+    ledger: Keep = no_ledger
     work: Work | None = None
     away: Callable[[], Sequence[str]] = list
 

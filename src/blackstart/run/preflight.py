@@ -12,6 +12,7 @@ from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
+from blackstart.fleet.web import Answer, BadAnswer, check_host, get, session
 from blackstart.plan.permissions import needed, procedure_needs
 from blackstart.plan.resolve import Plan
 from blackstart.plan.rights import needed as needed_for_guardian
@@ -19,7 +20,6 @@ from blackstart.plan.rights import needed_for_nodes
 from blackstart.plan.ward import Ward
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
-from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
 from blackstart.run.census import look_at_store
 from blackstart.run.looks import Look, Wrong
 from blackstart.schema.drill import Guard

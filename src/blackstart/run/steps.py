@@ -97,3 +97,11 @@ class Steps:
     def _tell(self, step: Step, state: StepState, detail: str) -> None:
         by = by_whom(step, self._work.confirmed)
         self._log(StepEvent(part=self._part, step=step.name, kind=step.kind, by=by, state=state, detail=detail))
+
+
+async def tell(away: Callable[[], Sequence[str]], deadline: float) -> Sequence[str]:
+    """Which stores have their primary away from home, with the next step; never raises."""
+    try:
+        return await asyncio.wait_for(in_thread(away), deadline)
+    except Exception as error:  # noqa: BLE001 - the run is over but for its report
+        return [f"whether a store has its primary away from home is not known: {error}"]

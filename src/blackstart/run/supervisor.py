@@ -7,7 +7,6 @@ back what the undo store says is outstanding.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import time
@@ -30,23 +29,28 @@ from blackstart.evidence.records import (
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
-from blackstart.probes.threads import in_thread
 from blackstart.procedures.base import Work
 from blackstart.run.census import Capacity, completeness, take
+from blackstart.run.ledger import Ledger, NoLedger
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.putback import PutBack
 from blackstart.run.shield import Shield
-from blackstart.run.steps import Steps
+from blackstart.run.steps import Steps, tell
 from blackstart.run.vigil import TICK, Vigil
-from blackstart.run.watch import GRACE, at_home, outage, shares, steady_checks
+from blackstart.run.watch import GRACE, at_home, outage, shares, steady_checks, writers_out
 from blackstart.run.worker import Worker
 from blackstart.safety.protection import Held
 
 LOOK_DEADLINE = 15.0
 """Seconds for all checks of the preflight, and for those of the settle phase."""
+
+READ_BACK = 60.0
+"""Seconds for reading the stores back before the undo, which does not wait longer for it."""
+
+_UNSEEN = "neither clients nor writers saw an outage in the hold"
 
 FULL_HOUSE = 15.0
 """Seconds that workloads get in the settle phase to be as complete as before."""
@@ -72,6 +76,7 @@ class Supervisor:
         self._log, self._stop, self._note, self._wait = vigil.log, vigil.stop, vigil.note, vigil.wait
         self.watch = vigil.watch
         self._injector: Worker | None = None
+        self._ledger: Ledger = NoLedger()
         self._before: dict[str, Capacity] = {}
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
@@ -122,7 +127,7 @@ class Supervisor:
             survivors=tuple(self._plan.survivors),
             services=dict(self._plan.services),
         )
-        async with self._parts.sample(self._streams, self._log):
+        async with self._parts.sample(self._streams, self._log), self._parts.ledger(self._log) as self._ledger:
             async with probing(self._plan.probes, scope, self._parts.read, self._log):
                 if refusal := await self._baseline():
                     return refusal
@@ -130,7 +135,7 @@ class Supervisor:
                     await self._inject()
                     await self._hold()
                 finally:
-                    await self._procedure.end(self._stop.detail or "clients saw no outage in the hold")
+                    await self._procedure.end(self._stop.detail or _UNSEEN)
                     await self._undo()
                 await self._failback()
                 await self._way_home.end(self._stop.detail)
@@ -157,7 +162,8 @@ class Supervisor:
         checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
-        if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():
+        written = await self._ledger.baseline(drill.steady)
+        if refusal := self._refusal([*checks, *counted, *written], "baseline") or self._stopped_early():
             return refusal
         return self._refusal([await self._shield.up()], "protection") or self._stopped_early()
 
@@ -193,14 +199,18 @@ class Supervisor:
             if self._procedure.begun:
                 # Beyond the hold: a recovery that takes longer than planned is measured, not cut.
                 await self._wait(self._procedure.longest, self._procedure.done, child.ended)
+            await self._procedure.end(self._stop.detail or _UNSEEN)
             if child.ended.is_set():
                 self._note("error", f"the injector ended during the hold: {child.ending()}")
+            elif not self._stop:
+                await self._vigil.do(self._ledger.after_failover(), READ_BACK)
 
     def _due(self) -> str | None:
         """Why the procedure begins now; None while it does not."""
         if self._drill.detect == "fault":
             return "the fault is confirmed"
-        if seen := outage(self.watch, self._drill.steady, time.monotonic()):
+        steady = self._drill.steady
+        if seen := outage(self.watch, steady, time.monotonic()) or writers_out(self._vigil.writes, steady):
             self._note("info", f"the outage is seen: {seen}")
         return seen
 
@@ -236,24 +246,18 @@ class Supervisor:
     async def _settle(self) -> None:
         self._log(PhaseStart(phase=Phase.SETTLE))
         await self._wait(self._drill.phases.settle)
+        await self._ledger.after_failback()
         checks = await completeness(self._parts.census, self._before, FULL_HOUSE, LOOK_DEADLINE)
         residue = await run_looks({f"residue/{n}": look for n, look in self._parts.slate.items()}, LOOK_DEADLINE)
         for check in [*checks, *residue]:
             self._log(check)
-        for told in await self._away():
+        for told in await tell(self._parts.away, LOOK_DEADLINE):
             self._note("warning", told)
         if self._outstanding:
             # A guardian or a person may have been at work since.
             self._outstanding = await self._put_back.left()
             self._log(Outstanding(faults=self._outstanding))
             await self._hear_of_others()
-
-    async def _away(self) -> list[str]:
-        """Stores that have their primary away from home, with the next step."""
-        try:
-            return await asyncio.wait_for(in_thread(lambda: list(self._parts.away())), LOOK_DEADLINE)
-        except Exception as error:  # noqa: BLE001 - the run is over but for its report
-            return [f"whether a store has its primary away from home is not known: {error}"]
 
     async def _hear_of_others(self) -> None:
         """What the watchdog put back was written down, but told to nobody here."""

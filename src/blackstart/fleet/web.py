@@ -1,4 +1,4 @@
-"""HTTP GET from a place: one attempt, no redirects, a bounded answer.
+"""HTTP from a place: one attempt, no redirects, a bounded answer.
 
 Not one of the usual clients: they send a GET again when a kept connection
 turns out to be closed, and cost so much that the schedule of a fast stream
@@ -20,9 +20,9 @@ from functools import cache, lru_cache
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from blackstart.fleet.http1 import Answer, BadAnswer, parse
 from blackstart.fleet.model import Place
-from blackstart.probes.http1 import Answer, BadAnswer, parse
-from blackstart.probes.sockets import connect_to
+from blackstart.fleet.sockets import connect_to
 
 _IDLE = 8
 _DNS_TTL = 1.0
@@ -35,26 +35,38 @@ Endpoint = tuple[str, int, bool]
 
 @dataclass(frozen=True)
 class Request:
-    """A GET, ready to be sent."""
+    """A request, ready to be sent. `whole`: of an error, too, the body matters."""
 
     endpoint: Endpoint
     data: bytes
+    whole: bool = False
 
 
 @lru_cache(maxsize=1024)
 def request_of(url: str, keep: bool = True) -> Request:
     """The GET for a URL. Raises ValueError."""
+    return _request("GET", url, [] if keep else ["Connection: close"])
+
+
+def post(url: str, body: bytes, headers: Sequence[str]) -> Request:
+    """A POST of JSON for a connection of its own, its answer wanted whole. Raises ValueError."""
+    framing = ["Content-Type: application/json", f"Content-Length: {len(body)}", "Connection: close"]
+    request = _request("POST", url, [*framing, *headers])
+    return Request(request.endpoint, request.data + body, whole=True)
+
+
+def _request(method: str, url: str, headers: Sequence[str]) -> Request:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or any(c <= " " for c in url):
         raise ValueError(f"{url!r} is not a URL with a host; write it like http://198.18.0.1:80/")
     tls = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     lines = [
-        f"GET {target} HTTP/1.1",
+        f"{method} {target} HTTP/1.1",
         f"Host: {parts.netloc.rpartition('@')[2]}",
         "User-Agent: blackstart",
         "Accept-Encoding: identity",
-        *([] if keep else ["Connection: close"]),
+        *headers,
     ]
     data = "\r\n".join([*lines, "\r\n"]).encode()
     return Request((parts.hostname, parts.port or (443 if tls else 80), tls), data)
@@ -75,6 +87,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.open = False
         self._data = b""
+        self._whole = False
         self._answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: Request) -> Answer:
@@ -82,6 +95,7 @@ class Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         if not self.open:
             raise _reset()
+        self._whole = request.whole
         self._transport.write(request.data)
         try:
             return await self._answer
@@ -122,7 +136,7 @@ class Connection(asyncio.Protocol):
         if self._answer is None or self._answer.done():
             return
         try:
-            answer = parse(self._data, ended) if self._data else None
+            answer = parse(self._data, ended, self._whole) if self._data else None
         except BadAnswer as error:
             self._answer.set_exception(error)
         else:
@@ -158,7 +172,10 @@ class Session:
 
     async def get(self, url: str) -> Answer:
         """Ask once. Raises OSError, BadAnswer, ValueError; the caller sets the deadline."""
-        request = request_of(url, self.keep)
+        return await self.ask(request_of(url, self.keep))
+
+    async def ask(self, request: Request) -> Answer:
+        """The same for any request."""
         idle = self._idle.setdefault(request.endpoint, [])
         while idle:
             if (connection := idle.pop()).open:
@@ -260,4 +277,16 @@ def anyone() -> ssl.SSLContext:
     return context
 
 
-__all__ = ["Answer", "BadAnswer", "Connection", "Session", "check_host", "get", "open_connection", "session"]
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "Connection",
+    "Request",
+    "Session",
+    "check_host",
+    "get",
+    "open_connection",
+    "post",
+    "request_of",
+    "session",
+]
