@@ -21,7 +21,8 @@ from storekit import wait_until
 
 from blackstart.cli.verify import command as verify_command
 from blackstart.evidence.reader import EVIDENCE, write_sums
-from blackstart.evidence.records import Body, Check, Line, Note, Phase, PhaseStart, Reason, StoreRead, Writes
+from blackstart.evidence.records import Body, Check, Line, Note, Phase, PhaseStart, Reason
+from blackstart.evidence.written import StoreRead, Writes
 from blackstart.judge import judge
 from blackstart.ledger import ids
 from blackstart.ledger.book import LEDGER

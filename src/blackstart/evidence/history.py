@@ -22,10 +22,9 @@ from blackstart.evidence.records import (
     PhaseStart,
     Reading,
     Samples,
-    StoreRead,
     Stream,
-    Writes,
 )
+from blackstart.evidence.written import StoreRead, Writes
 
 
 class Window(NamedTuple):

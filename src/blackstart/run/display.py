@@ -27,8 +27,8 @@ from blackstart.evidence.records import (
     Outstanding,
     Phase,
     PhaseStart,
-    StoreRead,
 )
+from blackstart.evidence.written import StoreRead
 from blackstart.run.outlook import Outlook
 from blackstart.run.watch import Watch, Window
 from blackstart.schema.drill import Phases
