@@ -23,7 +23,7 @@ from collections.abc import AsyncIterator, Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from blackstart.evidence.records import Writes
+from blackstart.evidence.written import Writes
 from blackstart.fleet.model import Place
 from blackstart.fleet.web import Session, post
 from blackstart.ledger import ids, writers

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loopback import Server, http
 
-from blackstart.evidence.records import Writes
+from blackstart.evidence.written import Writes
 from blackstart.fleet.model import Place
 from blackstart.ledger.book import LEDGER
 from blackstart.ledger.writers import Job

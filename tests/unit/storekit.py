@@ -419,6 +419,8 @@ def _options(home: Path) -> dict[str, str]:
         "datadir": f"{home}/data",
         "socket": f"{home}/sock",
         "pid-file": f"{home}/pid",
+        # Not /tmp: a server that starts clears away there what looks like temporary tables, those of others too.
+        "tmpdir": str(home),
         "user": "root" if os.getuid() == 0 else "",
         "skip-name-resolve": "",
         "performance-schema": "0",

@@ -11,19 +11,8 @@ from evidence_builder import DRILL, FLEET, START, T0, Scene, adding, with_body, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackstart.evidence.records import (
-    Body,
-    FaultEvent,
-    FaultState,
-    Interval,
-    Line,
-    LostWrite,
-    Reading,
-    Reason,
-    Span,
-    StoreRead,
-    Writes,
-)
+from blackstart.evidence.records import Body, FaultEvent, FaultState, Interval, Line, Reading, Reason
+from blackstart.evidence.written import LostWrite, Span, StoreRead, Writes
 from blackstart.judge import judge
 from blackstart.report import html, junit, markdown
 from blackstart.schema.result import ObjectiveResult, Result, Verdict

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blackstart.evidence.records import Writes
 from blackstart.evidence.writer import utc_now
+from blackstart.evidence.written import Writes
 from blackstart.ledger import ids
 from blackstart.ledger.book import LEDGER, Book, BookError, Outcome, Seal
 from blackstart.ledger.records import BadLedger, altered, read

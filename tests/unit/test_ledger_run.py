@@ -17,10 +17,12 @@ from click.testing import CliRunner
 from ledgerkit import Shop, a_job, commit, refuse
 from loopback import http
 from runkit import RUN, World, a_fleet, drill, parts
+from storekit import wait_until
 
 from blackstart.cli.verify import command as verify_command
 from blackstart.evidence.reader import EVIDENCE, write_sums
-from blackstart.evidence.records import Body, Check, Line, Note, Phase, PhaseStart, Reason, StoreRead, Writes
+from blackstart.evidence.records import Body, Check, Line, Note, Phase, PhaseStart, Reason
+from blackstart.evidence.written import StoreRead, Writes
 from blackstart.judge import judge
 from blackstart.ledger import ids
 from blackstart.ledger.book import LEDGER
@@ -170,7 +172,13 @@ def test_a_drill_that_loses_nothing(tmp_path: Path) -> None:
 
 def test_exactly_what_was_not_replicated_is_lost(tmp_path: Path) -> None:
     two = Two(World(tmp_path), lag=3)
-    ran = run(tmp_path, two, listener=after_baseline((tmp_path / "lagging").touch))
+
+    def lag() -> None:
+        (tmp_path / "lagging").touch()
+        before = len(two.us)
+        wait_until("writes that do not get to eu", lambda: len(two.us) > before + 10)
+
+    ran = run(tmp_path, two, listener=after_baseline(lag))
     truth = set(two.us) - set(two.eu)
     assert truth
     eu = next(r for r in ran.of(StoreRead) if r.moment == "failover" and r.member == "eu")

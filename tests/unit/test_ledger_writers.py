@@ -16,7 +16,7 @@ import pytest
 from ledgerkit import RUN, Shop, a_job, commit, commit_then, lie, refuse, total
 from loopback import black_hole, free_address, http
 
-from blackstart.evidence.records import Writes
+from blackstart.evidence.written import Writes
 from blackstart.fleet.http1 import Answer
 from blackstart.ledger import ids, writers
 from blackstart.ledger.book import LEDGER, Seal

@@ -6,7 +6,8 @@ from typing import Any
 
 from evidence_builder import Scene, adding
 
-from blackstart.evidence.records import Body, StepEvent
+from blackstart.evidence.records import Body
+from blackstart.evidence.steps import StepEvent
 from blackstart.judge import judge
 from blackstart.report import html, junit, markdown
 from blackstart.schema.result import Result, Verdict

@@ -16,7 +16,9 @@ from loopback import fleet
 from runkit import World, a_fleet, drill, parts
 
 from blackstart.evidence.promotions import Promotions
-from blackstart.evidence.records import Line, Phase, PhaseStart, StepEvent, StepState, Writes
+from blackstart.evidence.records import Line, Phase, PhaseStart
+from blackstart.evidence.steps import StepEvent, StepState
+from blackstart.evidence.written import Writes
 from blackstart.judge import judge
 from blackstart.procedures.base import Late, NotExecuted, StepError, Work, nobody, run_step
 from blackstart.run import supervisor, watch

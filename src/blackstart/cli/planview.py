@@ -193,7 +193,7 @@ def _objective(objective: Objective) -> str:
     if isinstance(objective, LostWritesObjective):
         return f"{objective.service}: at most {objective.objective} acknowledged writes lost"
     if isinstance(objective, OrderObjective):
-        return f"{objective.service}: no write twice, out of order or missing in between"
+        return f"{objective.service}: no write twice or out of order"
     if isinstance(objective, AvailabilityObjective | CompletenessObjective):
         return f"{objective.service}: {objective.kind} at least {100 * objective.objective:.6g}%"
     return f"{objective.service}: {objective.kind} at most {objective.objective:g} s"

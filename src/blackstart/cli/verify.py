@@ -49,7 +49,7 @@ def command(run: Path) -> int:
 def _ledger(run: Path) -> list[str]:
     """The ledger against the digests in the evidence: who rewrites SHA256SUMS does not get away with it."""
     from blackstart.evidence.reader import EVIDENCE, read
-    from blackstart.evidence.records import Writes
+    from blackstart.evidence.written import Writes
     from blackstart.ledger.records import altered
 
     problem = altered(run, [line.body for line in read(run / EVIDENCE) if isinstance(line.body, Writes)])

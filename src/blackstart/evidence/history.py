@@ -22,11 +22,10 @@ from blackstart.evidence.records import (
     PhaseStart,
     Reading,
     Samples,
-    StepEvent,
-    StoreRead,
     Stream,
-    Writes,
 )
+from blackstart.evidence.steps import StepEvent
+from blackstart.evidence.written import StoreRead, Writes
 
 
 class Window(NamedTuple):

@@ -9,19 +9,12 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
-
-class Reason(StrEnum):
-    """Why a probe has no data."""
-
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    EMPTY = "empty"
-    PARTIAL = "partial"
-    STALE = "stale"
-    MALFORMED = "malformed"
-    UNAUTHORISED = "unauthorised"
+from blackstart.evidence.record import Reason as Reason
+from blackstart.evidence.record import Record
+from blackstart.evidence.steps import StepEvent
+from blackstart.evidence.written import StoreRead, Writes
 
 
 class Phase(StrEnum):
@@ -36,11 +29,7 @@ class Phase(StrEnum):
     SETTLE = "settle"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Stream(_Record):
+class Stream(Record):
     """A series of client samples: who asks what, how often (seconds).
 
     `kind` entry: the service's real entry; direct: one region's own entry.
@@ -55,7 +44,7 @@ class Stream(_Record):
     timeout: float
 
 
-class Header(_Record):
+class Header(Record):
     """The first record: everything needed to repeat and to judge the run. No secrets."""
 
     type: Literal["header"] = "header"
@@ -77,14 +66,14 @@ class Header(_Record):
     wall: str
 
 
-class PhaseStart(_Record):
+class PhaseStart(Record):
     """A phase begins; the one before it ends."""
 
     type: Literal["phase"] = "phase"
     phase: Phase
 
 
-class Samples(_Record):
+class Samples(Record):
     """At most one second of one stream, as columns of equal length.
 
     due: when the sample was due; latency: seconds from then to the answer or
@@ -101,7 +90,7 @@ class Samples(_Record):
     error: list[str | None]
 
 
-class Reading(_Record):
+class Reading(Record):
     """One look of a probe: a value, or no data with its reason.
 
     `key` tells several series of one probe apart (a region, usually).
@@ -130,14 +119,14 @@ class FaultState(StrEnum):
     CONFLICT = "conflict"
 
 
-class Interval(_Record):
+class Interval(Record):
     """A moment known to lie between two others, seconds of the monotonic clock."""
 
     earliest: float
     latest: float
 
 
-class FaultEvent(_Record):
+class FaultEvent(Record):
     """A fault changed its state. `t0` comes with `confirmed`: when it took effect, by its control probe."""
 
     type: Literal["fault"] = "fault"
@@ -149,7 +138,7 @@ class FaultEvent(_Record):
     detail: str = ""
 
 
-class Activity(_Record):
+class Activity(Record):
     """How one activity of the experiment ended. `section`: steady-state, method, rollbacks."""
 
     type: Literal["activity"] = "activity"
@@ -160,31 +149,7 @@ class Activity(_Record):
     detail: str = ""
 
 
-class StepState(StrEnum):
-    """A step of a procedure: `not_executed`, nobody did it."""
-
-    STARTED = "started"
-    DONE = "done"
-    FAILED = "failed"
-    NOT_EXECUTED = "not_executed"
-
-
-class StepEvent(_Record):
-    """A step of the procedure, or of the one that leads home (`failback`), changed its state.
-
-    `by`: who does it; `flag`: a person's part, answered beforehand.
-    """
-
-    type: Literal["step"] = "step"
-    part: Literal["procedure", "failback"]
-    step: str = Field(description="its name, unique within its part")
-    kind: str
-    by: Literal["machine", "person", "flag"]
-    state: StepState
-    detail: str = ""
-
-
-class GuardTrip(_Record):
+class GuardTrip(Record):
     """A guard ended the drill."""
 
     type: Literal["guard"] = "guard"
@@ -193,7 +158,7 @@ class GuardTrip(_Record):
     detail: str
 
 
-class Check(_Record):
+class Check(Record):
     """A fact established once: `name` such as `preflight/identity/us` or `completeness/user-service/us`.
 
     `ok` None: it could not be established.
@@ -205,7 +170,7 @@ class Check(_Record):
     detail: str = ""
 
 
-class Note(_Record):
+class Note(Record):
     """Something a reader should know: a signal, a child that died."""
 
     type: Literal["note"] = "note"
@@ -213,88 +178,14 @@ class Note(_Record):
     text: str
 
 
-class Writes(_Record):
-    """What the ledger's writers did since the record before, about a second.
-
-    sent: writes that were sent; ok, failed, indeterminate: outcomes that came.
-    `lines`, `digest`: how many lines ledger.ndjson had on the disk by then,
-    and the SHA-256 (hex) of all of them.
-    """
-
-    type: Literal["writes"] = "writes"
-    service: str
-    state: Literal["running", "paused", "stopped"]
-    sent: int
-    ok: int
-    failed: int
-    indeterminate: int
-    lines: int
-    digest: str
-
-
-class LostWrite(_Record):
-    """An acknowledged write that is missing: when it was acknowledged (monotonic seconds), and who said so."""
-
-    id: str
-    acknowledged: float
-    by: str = ""
-
-
-class Span(_Record):
-    """So many acknowledged writes are missing, acknowledged from `first` to `last` (monotonic seconds)."""
-
-    count: int
-    first: float | None = None
-    last: float | None = None
-
-
-class StoreRead(_Record):
-    """All ids of this run in one record of one member of a store, read in full, beside what the ledger says of them.
-
-    moment: `failover`, at the end of the hold, or `failback`, in the settle
-    phase. `server` answered; `writable`: whether it takes writes. With
-    `no_data` nothing is known but `detail`. `ids`, `digest`: how many
-    different ones, and the SHA-256 (hex) of all in their order. `newest`: when
-    the newest acknowledged write that is there was acknowledged. `lost`: all
-    that are missing; `new`: of those, what was not lost at the moment before.
-    `examples`: the oldest of the lost; `odd`: some of the duplicated, phantom
-    and reordered ones. What each word means: blackstart.ledger.checker.
-    """
-
-    type: Literal["store_read"] = "store_read"
-    moment: Literal["failover", "failback"]
-    store: str
-    record: str
-    member: str
-    server: str = ""
-    writable: bool | None = None
-    no_data: Reason | None = None
-    detail: str = ""
-    ids: int = 0
-    digest: str = ""
-    newest: float | None = None
-    acknowledged: int = 0
-    failed: int = 0
-    indeterminate: int = 0
-    lost: Span = Span(count=0)
-    new: Span = Span(count=0)
-    recovered: int = 0
-    duplicated: int = 0
-    phantom: int = 0
-    reordered: int = 0
-    gaps: int = 0
-    examples: list[LostWrite] = []
-    odd: list[str] = []
-
-
-class Outstanding(_Record):
+class Outstanding(Record):
     """What was still not put back when the run ended; empty is good."""
 
     type: Literal["outstanding"] = "outstanding"
     faults: list[str]
 
 
-class End(_Record):
+class End(Record):
     """The last record of a run that ended by itself. `refused`: nothing was injected."""
 
     type: Literal["end"] = "end"
@@ -322,7 +213,7 @@ Body = Annotated[
 BODY: TypeAdapter[Body] = TypeAdapter(Body)
 
 
-class Line(_Record):
+class Line(Record):
     """One line of evidence: `n` from 0, `prev` the SHA-256 (hex) of the line before, as bytes without newline."""
 
     n: int

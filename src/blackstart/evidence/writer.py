@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 
-from blackstart.evidence.records import Body, Line, Reading, Samples, Writes
+from blackstart.evidence.records import Body, Line, Reading, Samples
+from blackstart.evidence.written import Writes
 from blackstart.schema.errors import BlackstartError
 
 GENESIS = hashlib.sha256(b"").hexdigest()

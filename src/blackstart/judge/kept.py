@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from blackstart.evidence.records import StoreRead
+from blackstart.evidence.written import StoreRead
 from blackstart.judge.case import Case
 from blackstart.judge.writes import Kept, kept, ledger_service, rpo
 from blackstart.schema.drill import LostWritesObjective, OrderObjective, RpoObjective, WritesObjective

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from blackstart.evidence.history import Moment, Window
-from blackstart.evidence.records import Phase, Writes
+from blackstart.evidence.records import Phase
+from blackstart.evidence.written import Writes
 from blackstart.judge.case import Case
 from blackstart.judge.writes import kept, ledger_service
 

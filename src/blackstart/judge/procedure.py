@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from blackstart.evidence.history import Moment
-from blackstart.evidence.records import StepEvent, StepState
+from blackstart.evidence.steps import StepEvent, StepState
 from blackstart.judge.case import Case
 from blackstart.schema.procedure import Step
 from blackstart.schema.result import Split, StepResult

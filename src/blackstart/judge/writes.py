@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from blackstart.evidence.history import Moment
-from blackstart.evidence.records import Interval, LostWrite, Reading, StoreRead
+from blackstart.evidence.records import Interval, Reading
+from blackstart.evidence.written import LostWrite, StoreRead
 from blackstart.judge.case import Case
 from blackstart.schema.result import LostWriteResult, StoreWrites
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from blackstart.evidence.records import Writes
+from blackstart.evidence.written import Writes
 from blackstart.ledger.book import LEDGER, Outcome, Result, Seal
 from blackstart.ledger.ids import parse
 from blackstart.schema.errors import BlackstartError

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
-from blackstart.evidence.records import LostWrite, Span, StoreRead
+from blackstart.evidence.written import LostWrite, Span, StoreRead
 from blackstart.ledger.checker import Findings, acknowledged_at
 from blackstart.ledger.records import Write
 from blackstart.ledger.stores import Unread, Who

@@ -22,7 +22,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-from blackstart.evidence.records import Writes
+from blackstart.evidence.written import Writes
 from blackstart.fleet.model import Place
 from blackstart.fleet.web import Session, check_host
 from blackstart.ledger import ids

@@ -27,10 +27,9 @@ from blackstart.evidence.records import (
     Outstanding,
     Phase,
     PhaseStart,
-    StepEvent,
-    StepState,
-    StoreRead,
 )
+from blackstart.evidence.steps import StepEvent, StepState
+from blackstart.evidence.written import StoreRead
 from blackstart.run.outlook import Outlook
 from blackstart.run.watch import Watch, Window
 from blackstart.schema.drill import Phases

@@ -183,7 +183,9 @@ class Kept:
     async def _writes(self, *, whole: bool) -> list[Write]:
         # The writers may be gone: then the file is as long as it is, and its last seal older.
         whole = (whole and not self._pen.ended.is_set()) or self._pen.stopped
-        return await in_thread(partial(read, self._job.path, self._job.run, self._pen.seals, whole=whole))
+        # Of now: one that comes while the file is read may be of more than was read.
+        seals = tuple(self._pen.seals)
+        return await in_thread(partial(read, self._job.path, self._job.run, seals, whole=whole))
 
     def _steady(self, steady: Steady) -> Check:
         counts, name = self._pen.counts, f"baseline/ledger/{self._job.service}"

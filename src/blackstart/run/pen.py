@@ -11,7 +11,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from blackstart.evidence.records import Note, Writes
+from blackstart.evidence.records import Note
+from blackstart.evidence.written import Writes
 from blackstart.ledger import writers
 from blackstart.ledger.book import Seal
 from blackstart.ledger.writers import Job, State

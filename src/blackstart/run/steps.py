@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from blackstart.evidence.records import StepEvent, StepState
+from blackstart.evidence.steps import StepEvent, StepState
 from blackstart.probes.threads import in_thread
 from blackstart.procedures.base import NotExecuted, Work, by_whom, run_step
 from blackstart.run.log import Log

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from blackstart.evidence.reader import EVIDENCE
-from blackstart.evidence.records import Body, FaultEvent, FaultState, Note, Reading, Samples, Stream, Writes
+from blackstart.evidence.records import Body, FaultEvent, FaultState, Note, Reading, Samples, Stream
+from blackstart.evidence.written import Writes
 from blackstart.plan.resolve import Plan
 from blackstart.run.guards import Guards
 from blackstart.run.log import Log

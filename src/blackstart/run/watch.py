@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from blackstart.evidence.records import Check, Samples, Stream, Writes
+from blackstart.evidence.records import Check, Samples, Stream
+from blackstart.evidence.written import Writes
 from blackstart.judge.case import STRAY
 from blackstart.schema.drill import Steady
 
