@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from blackstart.fleet import drops, nft
-from blackstart.fleet.drops import Drop, from_server, of_ends, to_networks
+from blackstart.fleet.drops import Drop, from_server, of_ends, to_networks, to_processes
 from blackstart.fleet.model import Fleet, LinkEnd, Place
 
 WAN = LinkEnd(place="us", interface="to-eu")
@@ -68,6 +68,7 @@ def test_what_one_user_sends_is_dropped_on_its_way_out() -> None:
         of_ends([WAN, EDGE, BY_SOURCE]),
         [to_networks(["198.19.1.0/24"], 1337)],
         [from_server("198.18.16.2:6443")],
+        [to_processes(["198.18.16.2:3306", "198.18.16.6:3306"])],
     ],
 )
 def test_nft_itself_takes_the_scripts(found: list[Drop]) -> None:

@@ -26,10 +26,13 @@ __all__ = [
     "isolate",
     "istiod_kill",
     "kill",
+    "kill_store",
     "mesh_abort",
     "mesh_delay",
     "scale",
     "sever",
+    "sever_store",
+    "stop_replication",
     "undo",
 ]
 
@@ -142,6 +145,33 @@ def drain_subset(
     """Let a region's VirtualService send nothing to one subset; the others take its share."""
     args = {"subset": subset, "virtual_service": virtual_service}
     return _inject("drain-subset", configuration, service=service, region=region, **args)
+
+
+def stop_replication(
+    store: str,
+    region: str,
+    thread: str = "receiver",
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Stop the receiver (or the `applier`) of the replica of a store in a region; both servers go on."""
+    return _inject("stop-replication", configuration, store=store, region=region, thread=thread)
+
+
+def sever_store(
+    store: str,
+    region: str,
+    expires: float | None = None,
+    configuration: Configuration = None,
+    secrets: Secrets = None,
+) -> list[str]:
+    """Cut the replication of a store between a region and all others, and nothing else. Heals as `isolate` does."""
+    return _inject("sever-store", configuration, store=store, region=region, expires=expires, lease=lease())
+
+
+def kill_store(store: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the server of a store in a region, with its power commands in fleet.yaml."""
+    return _inject("kill-store", configuration, store=store, region=region)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

@@ -66,7 +66,8 @@ class Fault(Protocol):
     of the fleet does not answer. For a guardian in the cluster a fault says,
     where it is not as usual: `guarded = False`, it has nothing to put back;
     `verbs`, what putting back takes ("get", "patch"); `slipped = True`, the
-    record is on a slip, not on the object.
+    record is on a slip, not on the object. `immediate = True`: it has had its
+    effect once `apply` returns, however long the proof takes.
     """
 
     kind: str

@@ -91,7 +91,9 @@ def _inject(fault: Fault, fleet: Fleet, target: Target, context: Context) -> str
         context.tell(undo, FaultState.ARMED)
         earliest = time.monotonic()
         _apply(fault, fleet, undo, context)
-        _prove(fault, fleet, undo, probe, earliest, context)
+        # Some take until they are proven to find their effect, others have had it when they return.
+        latest = time.monotonic() if getattr(fault, "immediate", False) else None
+        _prove(fault, fleet, undo, probe, (earliest, latest), context)
     return name
 
 
@@ -137,14 +139,18 @@ def _apply(fault: Fault, fleet: Fleet, undo: Undo, context: Context) -> None:
 
 
 def _prove(
-    fault: Fault, fleet: Fleet, undo: Undo, probe: ControlProbe | None, earliest: float, context: Context
+    fault: Fault,
+    fleet: Fleet,
+    undo: Undo,
+    probe: ControlProbe | None,
+    made: tuple[float, float | None],
+    context: Context,
 ) -> None:
+    earliest, latest = made
     try:
         if probe is None:
-            detail, t0 = (
-                fault.confirm(fleet, undo, BITES_WITHIN),
-                Interval(earliest=earliest, latest=time.monotonic()),
-            )
+            detail = fault.confirm(fleet, undo, BITES_WITHIN)
+            t0 = Interval(earliest=earliest, latest=latest or time.monotonic())
         else:
             effect = probe.wait_effective(BITES_WITHIN, earliest)
             detail, t0 = f"{effect.detail}; {fault.confirm(fleet, undo, BITES_WITHIN)}", effect.t0

@@ -19,6 +19,11 @@ def service(fleet: Fleet, role: object) -> str:
     return _player(fleet, role, "service", fleet.services)
 
 
+def store(fleet: Fleet, role: object) -> str:
+    """The store that plays a role. Raises FaultError."""
+    return _player(fleet, role, "store", fleet.stores)
+
+
 def member(fleet: Fleet, role: object) -> str:
     """The region or place that plays a role: what a link can end at. Raises FaultError."""
     name = fleet.roles.get(str(role), str(role))

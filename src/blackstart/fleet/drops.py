@@ -25,7 +25,7 @@ class Drop:
     type: str
     match: str
     elements: tuple[str, ...]
-    hook: Literal["prerouting", "output"] = "prerouting"
+    hook: Literal["prerouting", "input", "output"] = "prerouting"
 
     @property
     def flags(self) -> str:
@@ -55,6 +55,12 @@ def from_server(address: str) -> Drop:
     return Drop("cut_servers", "ipv4_addr . inet_service", "ip saddr . tcp sport @cut_servers", (f"{host} . {port}",))
 
 
+def to_processes(addresses: Sequence[str]) -> Drop:
+    """What some TCP servers (host:port) send to the processes of a place; what it only passes on goes through."""
+    elements = tuple(" . ".join(address.rpartition(":")[::2]) for address in addresses)
+    return Drop("cut_servers", "ipv4_addr . inet_service", "ip saddr . tcp sport @cut_servers", elements, "input")
+
+
 def table_name(fault_id: str) -> str:
     """The table of a fault; nft takes letters, digits and underscores."""
     return PREFIX + re.sub(r"[^A-Za-z0-9]", "_", fault_id)
@@ -80,7 +86,7 @@ def heal_script(table: str) -> str:
 
 
 def _chain(hook: str, drops: Sequence[Drop]) -> str:
-    name = "drop_out" if hook == "output" else "drop_in"
+    name = {"prerouting": "drop_in", "input": "drop_local", "output": "drop_out"}[hook]
     rules = "".join(f"    {drop.match} counter drop\n" for drop in drops if drop.hook == hook)
     return f"  chain {name} {{\n    type filter hook {hook} priority -400; policy accept;\n{rules}  }}\n"
 

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from blackstart.fleet.stores import Store, Writes
+from blackstart.fleet.switch import Power as Power
 from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
 from blackstart.schema.errors import KeyPath, Problems, unknown
 from blackstart.schema.secret import Secret
@@ -50,19 +51,6 @@ class Prometheus(Model):
     labels: dict[str, str] = {}
     token: Secret | None = None
     scrape: Seconds | None = Field(default=None, gt=0)
-
-
-class Power(Model):
-    """Commands that take a region away as a real loss would, and bring it back with its data.
-
-    Both run to completion within `deadline` seconds, are idempotent, and exit
-    0 only when done. `state` prints `up`, `dead` or `frozen`.
-    """
-
-    kill: list[str] = Field(min_length=1)
-    restore: list[str] = Field(min_length=1)
-    state: list[str] = Field(min_length=1)
-    deadline: Seconds = 120.0
 
 
 class Endpoint(Model):

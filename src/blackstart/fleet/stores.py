@@ -10,6 +10,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from blackstart.fleet.switch import Power
 from blackstart.schema.base import LocalPath, Model
 from blackstart.schema.secret import Secret
 
@@ -45,11 +46,15 @@ class Address(Model):
 
 
 class Member(Model):
-    """A region's server: `address` (host:port) asked from `place`; `serves`, what clients and replicas connect to."""
+    """A region's server: `address` (host:port) asked from `place`; `serves`, what clients and replicas connect to.
+
+    `power`: how it is killed by itself.
+    """
 
     address: str = Field(pattern=r"^[^\s:]+:\d+$")
     place: str
     serves: str | None = Field(default=None, pattern=r"^[^\s:]+:\d+$")
+    power: Power | None = None
 
     @property
     def client_address(self) -> str:

@@ -18,6 +18,7 @@ EXPERIMENT_RULES: Rules[Experiment] = Rules()
 
 _CONTEXT = "KUBERNETES_CONTEXT"
 _MESH_FAULTS = ("blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill")
+_STORE_FAULTS = ("kill_store", "sever_store", "stop_replication")
 
 
 @EXPERIMENT_RULES.add("BS401", "error", "Chaos Toolkit accepts the experiment and finds each activity.")
@@ -44,7 +45,7 @@ def _says_where(experiment: Experiment) -> Iterator[Finding]:
 
 
 @EXPERIMENT_RULES.add(
-    "BS403", "error", "The fleet has a region, service or link end for every role of blackstart's activities."
+    "BS403", "error", "The fleet has a region, service, store or link end for every role of blackstart's activities."
 )
 def _roles(experiment: Experiment) -> Iterator[Finding]:
     fleet = experiment.fleet
@@ -108,12 +109,22 @@ def _foreign(experiment: Experiment) -> Iterator[Finding]:
 
 @EXPERIMENT_RULES.add("BS408", "error", "The fleet has the mesh, and of it what each fault of a mesh needs.")
 def _mesh(experiment: Experiment) -> Iterator[Finding]:
+    yield from _lacking(experiment, _MESH_FAULTS)
+
+
+@EXPERIMENT_RULES.add("BS409", "error", "The fleet has of a store what each fault of a store needs.")
+def _store(experiment: Experiment) -> Iterator[Finding]:
+    yield from _lacking(experiment, _STORE_FAULTS)
+
+
+def _lacking(experiment: Experiment, faults: tuple[str, ...]) -> Iterator[Finding]:
+    """What these faults miss in fleet.yaml, in their own words."""
     fleet = experiment.fleet
     if fleet is None:
         return
     for activity in experiment.activities():
         func = str(activity.provider.get("func"))
-        if not (activity.ours and activity.injects and func in _MESH_FAULTS):
+        if not (activity.ours and activity.injects and func in faults):
             continue
         if any(name not in fleet.players(members) for _, name, members in _named(activity, fleet)):
             continue  # BS403 says so.
@@ -127,8 +138,9 @@ def _mesh(experiment: Experiment) -> Iterator[Finding]:
 def _named(activity: Activity, fleet: Fleet) -> Iterator[tuple[str, str, list[str]]]:
     """Each role in the arguments: the argument, the role, and who can play it."""
     ends = [*fleet.regions, *fleet.places]
-    regions, services = list(fleet.regions), list(fleet.services)
-    for key, members in (("region", regions), ("remote", regions), ("service", services), ("link", ends)):
+    regions, services, stores = list(fleet.regions), list(fleet.services), list(fleet.stores)
+    known = (("region", regions), ("remote", regions), ("service", services), ("store", stores), ("link", ends))
+    for key, members in known:
         value = activity.arguments.get(key)
         for name in value if isinstance(value, list) else [value]:
             # `${...}` is filled in by Chaos Toolkit when it runs.

@@ -31,7 +31,9 @@ def _two_scrapes(probe: Probe) -> Iterator[Finding]:
             yield probe.document.finding(("query",), message, f"make it at least {2 * scrape:g}s")
 
 
-@PROBE_RULES.add("BS302", "error", "The fleet has a region, service, place or link for every one that a probe names.")
+@PROBE_RULES.add(
+    "BS302", "error", "The fleet has a region, service, store, place or link for every one that a probe names."
+)
 def _roles(probe: Probe) -> Iterator[Finding]:
     fleet = probe.fleet
     if fleet is None:
@@ -40,6 +42,7 @@ def _roles(probe: Probe) -> Iterator[Finding]:
         ("regions", fleet.players(fleet.regions)),
         ("of", fleet.players(fleet.regions)),
         ("service", fleet.players(fleet.services)),
+        ("store", fleet.players(fleet.stores)),
         ("place", list(fleet.places)),
         ("link", list(fleet.links)),
     ):

@@ -21,10 +21,13 @@ Section = Literal["steady-state", "method", "rollbacks"]
 Back = Literal["guardian", "kernel", "watchdog", "nobody"]
 
 _OWNERS = "there is nothing to write, whoever owns the pods makes new ones"
+_ONLY_HERE = "no cluster has a record of it: `blackstart recover` puts it back where the undo store of this run is"
 _REASONS: dict[str, tuple[Back, str]] = {
     "delete-pods": ("nobody", _OWNERS),
     "foreign-pods": ("nobody", _OWNERS),
     "kill": ("watchdog", "nothing inside a region without power can bring it back"),
+    "kill-store": ("watchdog", _ONLY_HERE),
+    "stop-replication": ("watchdog", _ONLY_HERE),
 }
 """Kind of fault -> who puts it back and why, where that is neither a guardian nor the kernel."""
 

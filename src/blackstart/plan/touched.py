@@ -29,3 +29,7 @@ def _named(arguments: Mapping[str, Any], fleet: Fleet) -> Iterator[str]:
         name = fleet.roles.get(str(role), str(role))
         if name in fleet.regions:
             yield name
+    store = fleet.roles.get(str(arguments.get("store")), str(arguments.get("store")))
+    if store in fleet.stores:
+        # Who replicates with whom is known only when it is looked at.
+        yield from fleet.stores[store].members

@@ -29,6 +29,7 @@ class Replica:
     """
 
     source: str
+    channel: str
     receiver: str
     applier: str
     errors: str
@@ -80,6 +81,7 @@ def _mariadb(session: Sql, row: dict[str, Any]) -> Replica:
     mark = (row["Master_Log_File"], row["Read_Master_Log_Pos"], row["Gtid_IO_Pos"], heartbeats)
     return Replica(
         source=f"{row['Master_Host']}:{row['Master_Port']}",
+        channel=row["Connection_name"],
         receiver=row["Slave_IO_Running"],
         applier=row["Slave_SQL_Running"],
         errors=_errors(row),
@@ -100,6 +102,7 @@ def _mysql(session: Sql, row: dict[str, Any]) -> Replica:
     mark = (row["Source_Log_File"], row["Read_Source_Log_Pos"], row["Retrieved_Gtid_Set"], heard.get("heartbeats"))
     return Replica(
         source=f"{row['Source_Host']}:{row['Source_Port']}",
+        channel=row["Channel_Name"],
         receiver=row["Replica_IO_Running"],
         applier=row["Replica_SQL_Running"],
         errors=_errors(row),
