@@ -12,11 +12,13 @@ from stepkit import do
 from storekit import Pair, Redis, fleet_file, redis_pair
 
 from blackstart.cli import cli
-from blackstart.evidence.promotions import Promotions
+from blackstart.evidence.promotions import Promotion, Promotions
 from blackstart.evidence.undo import Store
 from blackstart.fleet.load import load_fleet
 from blackstart.procedures.base import Work
+from blackstart.run import preflight
 from blackstart.run.census import censuses, completeness, take
+from blackstart.run.looks import Wrong
 from blackstart.safety.away import settle
 
 PROMOTE = {"store": "cache", "to": "standby"}
@@ -120,3 +122,13 @@ def test_a_primary_away_from_home_is_a_sick_baseline(away: Away) -> None:
 def test_a_server_that_does_not_answer_is_not_known(away: Away) -> None:
     away.pair.eu.kill()
     assert counted(away)[0] is None
+
+
+def test_a_record_that_is_over_is_closed_before_the_next_drill(away: Away) -> None:
+    where = {"fleet": "stores", "fleet_file": str(away.file), "store": "cache"}
+    who = {"run": "r", "home": "us", "region": "eu", "was": "us", "at": ""}
+    away.work.promotions.put(Promotion.model_validate({**where, **who}))
+    with pytest.raises(Wrong, match=r"though it is in order now .* run `blackstart recover`, which closes that"):
+        preflight._store(away.work.fleet, "cache")
+    assert away.settle()
+    assert preflight._store(away.work.fleet, "cache") == "primary in us, in step: eu"

@@ -153,6 +153,8 @@ def _pair(site: Site, region: str) -> tuple[Server, Server]:
     if region == site.primary:
         raise StepError(f"{site.name}: {region} has the primary; it cannot follow itself")
     primary, server = Server(site, site.primary), Server(site, region)
+    # It may be on its way up.
+    site.deadline.until(lambda: f"{server} does not answer", lambda: server.answers() or None)
     if not primary.is_primary:
         raise StepError(f"{primary} should be the primary, but follows another; promote it first")
     if server.is_primary:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.undo import Store
 from blackstart.fleet import nft, power
 from blackstart.fleet.kube import Kube, WrongCluster
@@ -74,7 +75,7 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
                 look = _bind(_permission, fleet.regions[name], workload.namespace, rights)
                 yield f"permission/{service}/{name}", look
         for name in described.stores:
-            yield f"store/{name}", _bind(look_at_store, fleet, name)
+            yield f"store/{name}", _bind(_store, fleet, name)
     for need in procedure_needs(plan):
         look = _bind(_permission, fleet.regions[need.cluster], need.namespace, need.rights)
         yield f"permission/procedure/{need.cluster}/{need.namespace}", look
@@ -158,6 +159,13 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
             f"deployment {name} in {cluster.context!r} is scaled to 0: there is nothing to break; scale it up"
         )
     return f"{found.replicas} replicas"
+
+
+def _store(fleet: Fleet, name: str) -> str:
+    found, record = look_at_store(fleet, name), Promotions().find(fleet.fleet, name)
+    if record:
+        raise Wrong(f"{record}, though it is in order now ({found}); run `blackstart recover`, which closes that")
+    return found
 
 
 def _permission(region: Region, namespace: str, needed: Sequence[tuple[str, str, str]]) -> str:
