@@ -10,6 +10,7 @@ from typing import Any
 import redis
 
 from blackstart.fleet.redisdb import RedisError, connect
+from blackstart.fleet.stores import Login
 from blackstart.procedures.base import Deadline
 from blackstart.procedures.site import Site
 
@@ -113,8 +114,8 @@ class Server:
         self.reaches(int(primary.info()["master_repl_offset"]), deadline)
 
     def log_in(self) -> None:
-        """Let it know what it logs in to a primary with."""
-        login = self._site.replication
+        """Let it know what it logs in to a primary with, where fleet.yaml says so."""
+        login = self._site.store.replication or Login()
         with self.session() as client:
             if login.user:
                 client.config_set("masteruser", login.user)
