@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
 import pymysql
 import pytest
 from stepkit import a_work, do, killed_before
-from storekit import MariaDb, Pair, free_port, mariadb_pair, wait_until
+from storekit import APP, PASSWORDS, MariaDb, Pair, free_port, mariadb_pair, wait_until
 
 from blackstart.fleet.sql import Sql
 from blackstart.procedures.base import StepError, Work
@@ -159,6 +159,67 @@ def test_writers_that_wait_for_a_silent_replica_do_not_keep_the_fence_up(tmp_pat
 def suppressed(work: Callable[[], object]) -> None:
     with suppress(pymysql.Error):
         work()
+
+
+class Writer(threading.Thread):
+    """Inserts into one server as fast as it goes, until told to stop; `acknowledged` are those it was told."""
+
+    def __init__(self, server: MariaDb, user: str, password: str) -> None:
+        super().__init__()
+        self.acknowledged: set[str] = set()
+        self.ended = threading.Event()
+        self._connect = lambda: pymysql.connect(
+            host="127.0.0.1", port=server.port, user=user, password=password, autocommit=True
+        )
+        self.start()
+        wait_until("writes", lambda: self.acknowledged)
+
+    def run(self) -> None:
+        number = 0
+        while not self.ended.is_set():
+            with suppress(pymysql.Error), closing(self._connect()) as session:
+                while not self.ended.is_set():
+                    number += 1
+                    session.cursor().execute("INSERT INTO shop.orders (id) VALUES (%s)", [f"{self.name}-{number}"])
+                    self.acknowledged.add(f"{self.name}-{number}")
+
+    def stop(self) -> set[str]:
+        self.ended.set()
+        self.join(60)
+        return self.acknowledged
+
+
+@pytest.mark.parametrize("move", ["promote", "switch_back"])
+def test_with_writers_on_nothing_acknowledged_is_lost(tmp_path: Path, move: str) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        work = a_work(tmp_path, orders=pair)
+        pair.us.sql("CREATE USER w@'%' IDENTIFIED BY 'w'")
+        pair.us.sql("GRANT INSERT ON shop.* TO w@'%'")
+        wait_until("the user", lambda: pair.eu.sql("SELECT user FROM mysql.user WHERE user = 'w'"))
+        source, target = pair.us, pair.eu
+        if move == "switch_back":
+            do(work, promote=PROMOTE)
+            do(work, rejoin=REJOIN)
+            source, target = pair.eu, pair.us
+        writer = Writer(source, "w", "w")
+        try:
+            do(work, **{move: PROMOTE if move == "promote" else HOME})
+            assert target.sql("SELECT @@read_only AS r")[0]["r"] == 0
+        finally:
+            acknowledged = writer.stop()
+        assert acknowledged <= ids(target)
+        assert len(acknowledged) > 10
+
+
+def test_writers_that_read_only_does_not_stop_are_told(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        writer = Writer(pair.us, APP, PASSWORDS[APP])
+        try:
+            with pytest.raises(StepError, match="some user has READ ONLY ADMIN"):
+                do(a_work(tmp_path, orders=pair), promote=PROMOTE)
+        finally:
+            writer.stop()
+        assert pair.eu.sql("SELECT @@read_only AS r")[0]["r"] == 1
 
 
 def test_a_promotion_that_never_came_about_is_called_off(tmp_path: Path) -> None:
