@@ -34,6 +34,8 @@ class Steps:
         self._part, self._left, self._log = part, list(steps), log
         self._work = replace(work, stopped=lambda: self._why is not None)
         self._why: str | None = None
+        # What has to be imported is, before the time of a step counts.
+        self._by = {step.name: by_whom(step, work.confirmed) for step in steps}
         self._begun = False
         self._task: asyncio.Task[None] | None = None
         self._halted = asyncio.Event()
@@ -95,8 +97,8 @@ class Steps:
             return StepState.FAILED, f"{type(error).__name__}: {error}"[:500]
 
     def _tell(self, step: Step, state: StepState, detail: str) -> None:
-        by = by_whom(step, self._work.confirmed)
-        self._log(StepEvent(part=self._part, step=step.name, kind=step.kind, by=by, state=state, detail=detail))
+        said = {"part": self._part, "step": step.name, "kind": step.kind, "by": self._by[step.name]}
+        self._log(StepEvent.model_validate({**said, "state": state, "detail": detail}))
 
 
 async def tell(away: Callable[[], Sequence[str]], deadline: float) -> Sequence[str]:
