@@ -15,6 +15,7 @@ from typing import Any
 from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.records import Line, Samples, Stream
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Region, Service, Workload
+from blackstart.fleet.stores import Member, Records, Store, Writes
 from blackstart.plan.resolve import Plan
 from blackstart.run.census import Capacity
 from blackstart.run.header import make_header
@@ -39,7 +40,20 @@ def a_fleet() -> Fleet:
         places={"here": Place()},
         services={
             "user-service": Service(
-                tier=0, entry=entry, direct={"us": entry, "eu": entry}, workloads={"us": workload, "eu": workload}
+                tier=0,
+                entry=entry,
+                direct={"us": entry, "eu": entry},
+                workloads={"us": workload, "eu": workload},
+                writes=Writes(url="http://127.0.0.1:1/orders", place="here"),
+                stores=["db"],
+            )
+        },
+        stores={
+            "db": Store(
+                kind="redis",
+                members={region: Member(address="127.0.0.1:1", place="here") for region in ("us", "eu")},
+                primary="us",
+                records={"orders": Records(ids="order:*", ordered=True)},
             )
         },
         roles={"primary": "us", "frontend": "user-service"},

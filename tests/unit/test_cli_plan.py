@@ -152,6 +152,35 @@ def test_a_fleet_without_an_image_for_a_guardian(lab: Path, capsys: pytest.Captu
     assert plain(capsys, "region-loss")["problems"] == []
 
 
+def test_where_the_ledger_writes_and_what_is_read_back(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    member = {"address": "10.0.0.1:6379", "place": "operator"}
+    store = {"kind": "redis", "members": {"us": member, "eu": member}, "primary": "us"}
+    file = contentkit.write(
+        tmp_path,
+        drill={
+            "ledger": {"service": "frontend", "writers": 7},
+            "objectives.2": {"kind": "lost-writes", "service": "frontend", "objective": 3},
+            "objectives.3": {"kind": "order", "service": "frontend"},
+            "objectives.4": {"kind": "rpo", "service": "frontend", "objective": "2s"},
+        },
+        fleet={
+            "stores": {"cache": {**store, "records": {"orders": {"ids": "order:*"}}}},
+            "services.users.stores": ["cache"],
+            "services.users.writes": {"url": "http://10.0.0.1/orders", "place": "operator"},
+        },
+    )
+    plan(str(file), "--fleet", str(tmp_path / "fleet.yaml"), "--offline", code=0)
+    out = capsys.readouterr().out
+    for said in (
+        "7 writers: POST http://10.0.0.1/orders from operator",
+        "read back from cache (us, eu): orders",
+        "frontend: at most 3 acknowledged writes lost",
+        "frontend: no write twice",
+        "frontend: rpo at most 2 s",
+    ):
+        assert said in out
+
+
 def test_an_action_that_says_undo_none_and_a_note_of_lint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = contentkit.write(tmp_path, drill={"objectives.1": None})
     plan(str(file), "--fleet", str(tmp_path / "fleet.yaml"))

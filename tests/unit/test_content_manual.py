@@ -14,7 +14,7 @@ from blackstart.plan.check import FORM
 from blackstart.plan.lint import RULES
 from blackstart.probes import kinds
 from blackstart.probes.base import ProbeSpec
-from blackstart.schema import drill
+from blackstart.schema import drill, procedure
 from blackstart.schema.base import parse_duration
 from blackstart.schema.jsonschema import json_schema
 
@@ -26,8 +26,14 @@ OBJECTIVES = {
     "availability": drill.AvailabilityObjective,
     "completeness": drill.CompletenessObjective,
     "reading": drill.ReadingObjective,
+    "rpo": drill.RpoObjective,
+    "lost-writes": drill.LostWritesObjective,
+    "order": drill.OrderObjective,
 }
-DRILL = [drill.Drill, drill.Client, drill.Steady, drill.Phases, drill.Guard]
+DRILL = [
+    *(drill.Drill, drill.Client, drill.Ledger, drill.Steady, drill.Phases, drill.Guard),
+    *(procedure.Step, procedure.Promote, procedure.Rejoin, procedure.Rebuild, procedure.SwitchBack),
+]
 FLEET = [
     fleet.Fleet,
     fleet.Place,

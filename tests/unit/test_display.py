@@ -17,7 +17,9 @@ from blackstart.evidence.records import (
     Outstanding,
     Phase,
     PhaseStart,
+    Reason,
 )
+from blackstart.evidence.written import Span, StoreRead
 from blackstart.run.display import OnTerminal, Plain, View, phases_table, say, traffic_line
 from blackstart.run.outlook import Outlook
 from blackstart.run.streams import client_streams
@@ -32,6 +34,17 @@ CONFIRMED = FaultEvent(
     target="us",
     state=FaultState.CONFIRMED,
     t0=Interval(earliest=100.0, latest=100.1),
+)
+
+
+READ = StoreRead(
+    moment="failover",
+    store="db",
+    record="orders",
+    member="eu",
+    writable=True,
+    acknowledged=40,
+    lost=Span(count=3, first=1.0, last=2.0),
 )
 
 
@@ -121,6 +134,10 @@ def test_what_is_said() -> None:
         "everything is put back": Outstanding(faults=[]),
         "the run is refused: baseline failed": End(how="refused", detail="baseline failed"),
         "fault f1 on us: confirmed": CONFIRMED,
+        "after the failover, db/orders at eu (takes writes): 3 of 40 acknowledged writes lost": READ,
+        "after the failover, db/orders at eu: no data: refused: away": READ.model_copy(
+            update={"no_data": Reason.REFUSED, "detail": "away"}
+        ),
     }
     for text, body in said.items():
         found = say(body)

@@ -56,6 +56,45 @@ def stored(func: str) -> dict[str, Any]:
     return {**changes, "fleet": {"stores": {"orders": store}}}
 
 
+LOGIN = {"user": "x", "password": "${env:BS_NOT_SET}"}
+STORE = {
+    "kind": "mariadb",
+    "members": {"us": {"address": "127.0.0.1:1", "place": "operator"}},
+    "primary": "us",
+    "admin": LOGIN,
+    "replication": LOGIN,
+}
+
+
+def step(store: dict[str, Any] | None = None, part: str = "procedure", **action: Any) -> dict[str, Any]:
+    """A drill with one step, on a fleet with a store `orders` in us."""
+    fleet = {"stores": {"orders": {**STORE, **(store or {})}}}
+    return {"drill": {part: [{"name": "it", **action}]}, "fleet": fleet}
+
+
+HOME = {"failback_procedure": [{"name": "home", "switch_back": {"store": "orders", "to": "primary"}}]}
+
+
+LOST = {"kind": "lost-writes", "service": "frontend"}
+LEDGER = {"ledger": {"service": "frontend"}, "objectives.2": LOST}
+
+
+def ledger(**objective: str) -> dict[str, Any]:
+    return {**LEDGER, "objectives.2": {**LOST, **objective}}
+
+
+def records(**ids: str) -> dict[str, Any]:
+    member = {"address": "10.0.0.1:3306", "place": "operator"}
+    store = {"kind": "mariadb", "members": {"us": member, "eu": member}, "primary": "us"}
+    return {"stores": {"db": {**store, "records": {name: {"ids": select} for name, select in ids.items()}}}}
+
+
+WRITES = {
+    **records(orders="SELECT id FROM o WHERE id LIKE %s"),
+    "services.users.stores": ["db"],
+    "services.users.writes": {"url": "http://10.0.0.1/orders", "place": "operator"},
+}
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
@@ -90,6 +129,16 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("BS204", {"drill": {"phases": {"baseline": "4s"}}}, "5s is longer than phases.baseline, which lasts 4s"),
     ("BS205", {"probe": {"every": "11s"}}, "hold lasts 30s, too short for 3 looks"),
+    ("BS211", {"drill": {"ledger": {"service": "users"}}}, 'ledger.service: unknown service "users"'),
+    ("BS212", {"drill": LEDGER}, "ledger.service: service 'users' has no `writes` in fleet 'test'"),
+    ("BS212", {"drill": LEDGER, "fleet": {**WRITES, "services.users.stores": []}}, "nothing could be read back"),
+    ("BS212", {"drill": LEDGER, "fleet": {**WRITES, **records()}}, "store 'db' has no `records`"),
+    ("BS213", {"drill": LEDGER, "fleet": {**WRITES, **records(o="SELECT id FROM o")}}, "has 0 '%s'; one stands for"),
+    ("BS214", {"drill": {"objectives.2": LOST}}, "lost-writes cannot be known without numbered writes; add: ledger"),
+    ("BS214", {"drill": ledger(service="other"), "fleet": WRITES}, "writes through 'frontend'"),
+    ("BS215", {"drill": ledger(store="bd"), "fleet": WRITES}, 'unknown store "bd"; allowed: db'),
+    ("BS215", {"drill": ledger(record="x"), "fleet": WRITES}, 'unknown record "x"'),
+    ("BS216", {"drill": {"ledger": {"service": "frontend"}}, "fleet": WRITES}, "no objective says how much may"),
     (
         "BS301",
         {"probe": {**PROMQL, "query": 'rate(x{a="[1s]"}[1500ms])'}},
@@ -120,6 +169,18 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS409", stored("kill_store"), "stores.orders.members.eu has no `power`; say how to kill it"),
     ("BS409", stored("sever_store"), "stores.orders.members.us: a cut needs an IPv4 address, not 'db.us'"),
     ("BS302", {"probe": {"kind": "mysql", "store": "databse", "service": None}}, "unknown name in fleet"),
+    ("BS501", step(promote={"store": "order", "to": "us"}), 'procedure[0].promote.store: unknown store "order"'),
+    ("BS501", step(promote={"store": "orders", "to": "eu"}), 'unknown server of orders "eu"; allowed: primary, us'),
+    ("BS501", step(part="failback_procedure", rejoin={"store": "users", "region": "us"}), 'unknown store "users"'),
+    ("BS502", step({"admin": None}, promote={"store": "orders", "to": "us"}), "no `admin` in fleet.yaml"),
+    ("BS502", step({"replication": None}, rebuild={"store": "orders", "region": "us"}), "no `replication`"),
+    (
+        "BS502",
+        step({"kind": "mysql"}, promote={"store": "orders", "to": "us"}),
+        "no steps for stores of kind 'mysql'",
+    ),
+    ("BS503", {"drill": {"procedure": [{"name": "it", "wait": "1s"}] * 2}}, 'procedure[1].name: a second step "it"'),
+    ("BS504", step(promote={"store": "orders", "to": "us"}), "nothing switches orders back"),
 ]
 
 
@@ -154,6 +215,8 @@ def test_ids_are_unique() -> None:
         method(ACCEPTED, secrets={"a": {"b": {"type": "env", "key": "BS_NOT_SET"}}}),
         method(foreign("node", "cordon_node"), rollbacks=None, secrets={"k8s": {"KUBERNETES_CONTEXT": "us"}}),
         {"probe": {**PROMQL, "query": "rate(x[1m30s])", "regions": ["primary", "eu"]}},
+        {**(found := step(promote={"store": "orders", "to": "us"})), "drill": found["drill"] | HOME},
+        {"drill": LEDGER, "fleet": WRITES},
     ],
 )
 def test_good_content_is_left_alone(tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def test_nothing_goes_on(here: Bench) -> None:
     assert status() == (
         0,
         "Runs: none\nLocks: none\nLeases of runs: none\nOutstanding undo: none\n"
-        "Guardians: none\nCluster roles: none\nCut links: none\n",
+        "Guardians: none\nCluster roles: none\nCut links: none\nStores away from home: none\n",
     )
 
 

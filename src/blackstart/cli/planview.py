@@ -10,7 +10,15 @@ import yaml
 from blackstart.plan.outline import DEADLINES, Outline, Watch, lengths
 from blackstart.plan.steps import Step
 from blackstart.report.foretold import NAMES, capacity, expected
-from blackstart.schema.drill import AvailabilityObjective, CompletenessObjective, Guard, Objective, ReadingObjective
+from blackstart.schema.drill import (
+    AvailabilityObjective,
+    CompletenessObjective,
+    Guard,
+    LostWritesObjective,
+    Objective,
+    OrderObjective,
+    ReadingObjective,
+)
 from blackstart.schema.errors import shown
 
 _BACK = {
@@ -29,10 +37,12 @@ def text(found: Outline) -> str:
         "Digests (SHA-256)": _columns((part, found.plan.digests[part]) for part in sorted(found.plan.digests)),
         "Roles": _roles(found),
         "Experiment": _experiment(found.steps),
+        "Procedure": _procedure(found),
         "Locks": _locks(found),
         "Guardians": _guardians(found),
         "The operator must be allowed to": _needs(found),
         "Phases": _phases(found),
+        "Ledger": _ledger(found),
         "Forecast": _forecast(found),
         "Probes": _columns(
             (p.probe, f"{p.kind} every {p.every:g} s, {p.deadline:g} s each") for p in found.plan.probes
@@ -96,6 +106,15 @@ def _step(step: Step) -> Iterator[str]:
         yield from _indented([f"refused, or not known: {step.problem}"])
 
 
+def _procedure(found: Outline) -> Iterator[str]:
+    begins = {"outage": "once clients see the outage", "fault": "as soon as the fault is confirmed"}
+    for part, inside in groupby(found.procedure, lambda step: step.part):
+        yield "after the undo" if part == "failback" else begins[found.plan.drill.detect]
+        for step in inside:
+            yield from _indented([f"{step.name}: {step.does}, by a {step.by}, within {step.longest:g} s"])
+            yield from _indented((f"needs: {need}" for need in step.needs), 4)
+
+
 def _locks(found: Outline) -> Iterator[str]:
     locks = found.locks
     yield f"regions {', '.join(locks.regions)}"
@@ -130,6 +149,19 @@ def _needs(found: Outline) -> Iterator[str]:
         yield "what the actions of other extensions do"
 
 
+def _ledger(found: Outline) -> Iterator[str]:
+    plan, ledger = found.plan, found.plan.drill.ledger
+    if ledger is None:
+        return
+    service = plan.fleet.services[plan.services[ledger.service]]
+    if service.writes:
+        yield f"{ledger.writers} writers: POST {service.writes.url} from {service.writes.place}"
+        yield f"rest of {ledger.interval:g} s after each write, indeterminate after {ledger.timeout:g} s"
+    for name in service.stores:
+        store = plan.fleet.stores[name]
+        yield f"read back from {name} ({', '.join(store.members)}): {', '.join(store.records)}"
+
+
 def _phases(found: Outline) -> list[str]:
     rows = [
         (name, f"{'at most ' if name in DEADLINES else ''}{seconds:g} s")
@@ -158,6 +190,10 @@ def _guard(guard: Guard) -> str:
 def _objective(objective: Objective) -> str:
     if isinstance(objective, ReadingObjective):
         return f"{objective.service}: {objective.probe} {objective.bound} during {objective.during}"
+    if isinstance(objective, LostWritesObjective):
+        return f"{objective.service}: at most {objective.objective} acknowledged writes lost"
+    if isinstance(objective, OrderObjective):
+        return f"{objective.service}: no write twice or out of order"
     if isinstance(objective, AvailabilityObjective | CompletenessObjective):
         return f"{objective.service}: {objective.kind} at least {100 * objective.objective:.6g}%"
     return f"{objective.service}: {objective.kind} at most {objective.objective:g} s"

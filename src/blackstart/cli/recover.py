@@ -44,11 +44,13 @@ def command(run_id: str | None, also_alive: bool, dry_run: bool, deadline: float
     the labels, cut links and Leases in the fleet that they name (and in
     $BLACKSTART_FLEET, default .blackstart/lab/fleet.yaml); needs no memory of
     the run. Running it twice changes nothing. What someone else changed since
-    is left alone. Exit code 0: nothing is left; 14: something is.
+    is left alone. A store whose primary a drill moved is told, never moved
+    back from here. Exit code 0: nothing is left; 14: something is.
     """
     # The Kubernetes client and the faults cost half a second; the help should not.
     from blackstart.evidence.events import EVENTS_FD, emitter
     from blackstart.evidence.undo import Store
+    from blackstart.safety.away import settle
     from blackstart.safety.recover import Recovery
 
     # Started by a run, its evidence hears of it; a person reads the lines.
@@ -58,4 +60,5 @@ def command(run_id: str | None, also_alive: bool, dry_run: bool, deadline: float
     done = recovery.recover(run_id, also_alive=also_alive, dry_run=dry_run)
     if done:
         click.echo("nothing is outstanding" if recovery.found else "nothing to put back")
-    return 0 if done else NOT_RESTORED
+    home = settle(Store(), click.echo, fleet, run_id, also_alive=also_alive, dry_run=dry_run)
+    return 0 if done and home else NOT_RESTORED

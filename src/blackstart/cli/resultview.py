@@ -69,6 +69,8 @@ def measured(objective: ObjectiveResult) -> str:
         case "rto" | "failback":
             plus = f" +- {objective.resolution:.2g} s" if objective.resolution else ""
             return f"{value:.2f} s{plus}"
+        case "rpo":
+            return f"{value:.2f} s"
         case "availability" | "completeness":
             return f"{value:.3%}"
         case _:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from blackstart.cli.options import fleet_option, settings_option
-from blackstart.schema.errors import BlackstartError
+from blackstart.cli.prompt import ask_on_terminal
+from blackstart.schema.errors import BlackstartError, unknown
 
 if TYPE_CHECKING:
     from blackstart.plan.resolve import Plan
@@ -36,8 +37,17 @@ CRASHED, INTERRUPTED, UNSAFE = 1, 13, 14
     show_default=True,
     help="Where the folder of this run goes.",
 )
+@click.option(
+    "--confirm",
+    "confirmed",
+    multiple=True,
+    metavar="NAME",
+    help="Answer a manual step of the procedure beforehand, as where there is no terminal.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print result.json on stdout, and log lines on stderr.")
-def command(drill: str, fleet: Path, settings: dict[str, str], out: Path, as_json: bool) -> int:
+def command(
+    drill: str, fleet: Path, settings: dict[str, str], out: Path, confirmed: tuple[str, ...], as_json: bool
+) -> int:
     """Run a drill: break, measure, put back, report.
 
     DRILL is a name or a file of drills/*.yaml. Ctrl-C undoes, settles and
@@ -46,10 +56,11 @@ def command(drill: str, fleet: Path, settings: dict[str, str], out: Path, as_jso
     1 this tool failed, 2 wrong usage or files.
     """
     from blackstart.plan.resolve import make_plan
-    from blackstart.run.conduct import conduct
+    from blackstart.run.conduct import People, conduct
     from blackstart.run.header import new_run_id
 
     plan = make_plan(drill, fleet, settings)
+    _known(confirmed, plan)
     for note in plan.notes:
         click.echo(str(note), err=True)
     now = datetime.now(UTC)
@@ -65,8 +76,17 @@ def command(drill: str, fleet: Path, settings: dict[str, str], out: Path, as_jso
             now,
             lambda supervisor: _display(plan, supervisor, log),
             lambda outcome: _finish(outcome, folder, as_json),
+            People(ask_on_terminal, frozenset(confirmed)),
         )
     )
+
+
+def _known(confirmed: tuple[str, ...], plan: Plan) -> None:
+    steps = [*plan.drill.procedure, *plan.drill.failback_procedure]
+    manual = [step.name for step in steps if step.manual is not None]
+    for name in confirmed:
+        if name not in manual:
+            raise click.BadParameter(unknown("manual step", name, manual), param_hint="--confirm")
 
 
 def exit_code(outcome: Outcome, result: Result | None) -> int:

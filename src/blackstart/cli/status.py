@@ -25,6 +25,7 @@ _TABLES = {
     "guardians": "Guardians",
     "roles": "Cluster roles",
     "cuts": "Cut links",
+    "stores": "Stores away from home",
 }
 
 
@@ -36,7 +37,8 @@ def command(fleet: Path, output: str) -> int:
 
     Changes nothing. Exit code 0; 14 when something is left that nobody who is
     alive works on (`blackstart recover` puts it back), or may be left, because
-    a cluster does not answer.
+    a cluster does not answer, or a store's primary is away from home (which
+    takes a procedure to end).
     """
     # The Kubernetes client costs half a second; the help should not.
     from blackstart.evidence.undo import Store

@@ -36,12 +36,24 @@ def command(run: Path) -> int:
     if found.complete and not has_sums:
         # Without it nobody can tell whether the last line was edited.
         changed = [f"{SUMS}: missing"]
+    if found.intact:
+        changed += _ledger(run)
     for line in [*_chain(found), *changed]:
         click.echo(f"{run}: {line}")
     if not found.complete or changed:
         return ALTERED
     click.echo(f"{run}: {found.lines} lines, and every file, are as they were when the run ended; head {found.head}")
     return 0
+
+
+def _ledger(run: Path) -> list[str]:
+    """The ledger against the digests in the evidence: who rewrites SHA256SUMS does not get away with it."""
+    from blackstart.evidence.reader import EVIDENCE, read
+    from blackstart.evidence.written import Writes
+    from blackstart.ledger.records import altered
+
+    problem = altered(run, [line.body for line in read(run / EVIDENCE) if isinstance(line.body, Writes)])
+    return [problem] if problem else []
 
 
 def _chain(found: Verification) -> Iterator[str]:

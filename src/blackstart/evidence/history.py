@@ -27,6 +27,8 @@ from blackstart.evidence.records import (
     Samples,
     Stream,
 )
+from blackstart.evidence.steps import StepEvent
+from blackstart.evidence.written import StoreRead, Writes
 from blackstart.schema.forecast import Forecast
 
 
@@ -113,10 +115,13 @@ class History:
     tracks: dict[str, Track]
     faults: tuple[FaultLife, ...]
     activities: tuple[Moment[Activity], ...]
+    steps: tuple[Moment[StepEvent], ...]
     checks: tuple[Moment[Check], ...]
     readings: tuple[Moment[Reading], ...]
     guards: tuple[Moment[GuardTrip], ...]
     notes: tuple[Moment[Note], ...]
+    writes: tuple[Moment[Writes], ...]
+    reads: tuple[Moment[StoreRead], ...]
     outstanding: Outstanding | None
     end: Moment[End] | None
     forecasts: dict[str, Forecast] = field(default_factory=dict)
@@ -152,10 +157,13 @@ class _Fold:
     phases: list[tuple[Phase, float]] = field(default_factory=list)
     faults: dict[str, list[Moment[FaultEvent]]] = field(default_factory=dict)
     activities: list[Moment[Activity]] = field(default_factory=list)
+    steps: list[Moment[StepEvent]] = field(default_factory=list)
     checks: list[Moment[Check]] = field(default_factory=list)
     readings: list[Moment[Reading]] = field(default_factory=list)
     guards: list[Moment[GuardTrip]] = field(default_factory=list)
     notes: list[Moment[Note]] = field(default_factory=list)
+    writes: list[Moment[Writes]] = field(default_factory=list)
+    reads: list[Moment[StoreRead]] = field(default_factory=list)
     outstanding: Outstanding | None = None
     end: Moment[End] | None = None
     forecasts: dict[str, Forecast] = field(default_factory=dict)
@@ -174,6 +182,8 @@ class _Fold:
                 self.faults.setdefault(event.fault, []).append(Moment(line.t, line.at, event))
             case Activity() as activity:
                 self.activities.append(Moment(line.t, line.at, activity))
+            case StepEvent() as step:
+                self.steps.append(Moment(line.t, line.at, step))
             case Check() as check:
                 self.checks.append(Moment(line.t, line.at, check))
             case Reading() as reading:
@@ -186,6 +196,10 @@ class _Fold:
                 self.addresses = addresses
             case Crossing() as crossing:
                 self.crossings.append(Moment(line.t, line.at, crossing))
+            case Writes() as writes:
+                self.writes.append(Moment(line.t, line.at, writes))
+            case StoreRead() as read:
+                self.reads.append(Moment(line.t, line.at, read))
             case Outstanding() as outstanding:
                 self.outstanding = outstanding
             case End() as end:
@@ -224,10 +238,13 @@ def fold(lines: Iterable[Line]) -> History:
         tracks={s.name: Track(s, tuple(sorted(state.samples[s.name], key=_order))) for s in header.streams},
         faults=tuple(FaultLife(f, e[0].body.kind, e[0].body.target, tuple(e)) for f, e in state.faults.items()),
         activities=tuple(state.activities),
+        steps=tuple(state.steps),
         checks=tuple(state.checks),
         readings=tuple(state.readings),
         guards=tuple(state.guards),
         notes=tuple(state.notes),
+        writes=tuple(state.writes),
+        reads=tuple(state.reads),
         outstanding=state.outstanding,
         end=state.end,
         forecasts=state.forecasts,

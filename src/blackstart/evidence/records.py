@@ -9,21 +9,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import Field, TypeAdapter
 
+from blackstart.evidence.record import Reason as Reason
+from blackstart.evidence.record import Record
+from blackstart.evidence.steps import StepEvent
+from blackstart.evidence.written import StoreRead, Writes
 from blackstart.schema.forecast import Forecast
-
-
-class Reason(StrEnum):
-    """Why a probe has no data."""
-
-    REFUSED = "refused"
-    TIMEOUT = "timeout"
-    EMPTY = "empty"
-    PARTIAL = "partial"
-    STALE = "stale"
-    MALFORMED = "malformed"
-    UNAUTHORISED = "unauthorised"
 
 
 class Phase(StrEnum):
@@ -38,11 +30,7 @@ class Phase(StrEnum):
     SETTLE = "settle"
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Stream(_Record):
+class Stream(Record):
     """A series of client samples: who asks what, how often (seconds).
 
     `kind` entry: the service's real entry; direct: one region's own entry.
@@ -57,7 +45,7 @@ class Stream(_Record):
     timeout: float
 
 
-class Header(_Record):
+class Header(Record):
     """The first record: everything needed to repeat and to judge the run. No secrets."""
 
     type: Literal["header"] = "header"
@@ -79,21 +67,21 @@ class Header(_Record):
     wall: str
 
 
-class Foretold(_Record):
+class Foretold(Record):
     """What is expected of each service, by name; written before anything is broken."""
 
     type: Literal["forecast"] = "forecast"
     services: dict[str, Forecast]
 
 
-class PhaseStart(_Record):
+class PhaseStart(Record):
     """A phase begins; the one before it ends."""
 
     type: Literal["phase"] = "phase"
     phase: Phase
 
 
-class Samples(_Record):
+class Samples(Record):
     """At most one second of one stream, as columns of equal length.
 
     due: when the sample was due; latency: seconds from then to the answer or
@@ -110,7 +98,7 @@ class Samples(_Record):
     error: list[str | None]
 
 
-class Reading(_Record):
+class Reading(Record):
     """One look of a probe: a value, or no data with its reason.
 
     `key` tells several series of one probe apart (a region, usually).
@@ -139,14 +127,14 @@ class FaultState(StrEnum):
     CONFLICT = "conflict"
 
 
-class Interval(_Record):
+class Interval(Record):
     """A moment known to lie between two others, seconds of the monotonic clock."""
 
     earliest: float
     latest: float
 
 
-class FaultEvent(_Record):
+class FaultEvent(Record):
     """A fault changed its state. `t0` comes with `confirmed`: when it took effect, by its control probe."""
 
     type: Literal["fault"] = "fault"
@@ -158,7 +146,7 @@ class FaultEvent(_Record):
     detail: str = ""
 
 
-class Activity(_Record):
+class Activity(Record):
     """How one activity of the experiment ended. `section`: steady-state, method, rollbacks."""
 
     type: Literal["activity"] = "activity"
@@ -169,7 +157,7 @@ class Activity(_Record):
     detail: str = ""
 
 
-class GuardTrip(_Record):
+class GuardTrip(Record):
     """A guard ended the drill."""
 
     type: Literal["guard"] = "guard"
@@ -178,7 +166,7 @@ class GuardTrip(_Record):
     detail: str
 
 
-class Check(_Record):
+class Check(Record):
     """A fact established once: `name` such as `preflight/identity/us` or `completeness/user-service/us`.
 
     `ok` None: it could not be established.
@@ -190,7 +178,7 @@ class Check(_Record):
     detail: str = ""
 
 
-class Note(_Record):
+class Note(Record):
     """Something a reader should know: a signal, a child that died."""
 
     type: Literal["note"] = "note"
@@ -198,7 +186,7 @@ class Note(_Record):
     text: str
 
 
-class Known(_Record):
+class Known(Record):
     """Who an address was of before the fault.
 
     `address`: an IPv4 address, one with a port, or `:port` for that port of
@@ -213,7 +201,7 @@ class Known(_Record):
     region: str | None = None
 
 
-class Addresses(_Record):
+class Addresses(Record):
     """Whose addresses there were before the fault. `missing`: what could not be asked, and why."""
 
     type: Literal["addresses"] = "addresses"
@@ -221,7 +209,7 @@ class Addresses(_Record):
     missing: list[str] = []
 
 
-class Tried(_Record):
+class Tried(Record):
     """Connections that `source` (an address) began to open to `destination` (host:port) and did not get.
 
     `idle`: seconds since the last of them, None where that is not counted.
@@ -233,7 +221,7 @@ class Tried(_Record):
     idle: float | None = None
 
 
-class Crossing(_Record):
+class Crossing(Record):
     """Who tries to get through a fault, counted since it was made: each record replaces the one before it.
 
     by: nft, where `fault` drops, at `place`; envoy, the gateway of the region
@@ -254,14 +242,14 @@ class Crossing(_Record):
     unread: str = ""
 
 
-class Outstanding(_Record):
+class Outstanding(Record):
     """What was still not put back when the run ended; empty is good."""
 
     type: Literal["outstanding"] = "outstanding"
     faults: list[str]
 
 
-class End(_Record):
+class End(Record):
     """The last record of a run that ended by itself. `refused`: nothing was injected."""
 
     type: Literal["end"] = "end"
@@ -277,11 +265,14 @@ Body = Annotated[
     | Reading
     | FaultEvent
     | Activity
+    | StepEvent
     | GuardTrip
     | Check
     | Note
     | Addresses
     | Crossing
+    | Writes
+    | StoreRead
     | Outstanding
     | End,
     Field(discriminator="type"),
@@ -289,7 +280,7 @@ Body = Annotated[
 BODY: TypeAdapter[Body] = TypeAdapter(Body)
 
 
-class Line(_Record):
+class Line(Record):
     """One line of evidence: `n` from 0, `prev` the SHA-256 (hex) of the line before, as bytes without newline."""
 
     n: int

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from blackstart.evidence.records import Body, Line, Reading, Samples
+from blackstart.evidence.written import Writes
 from blackstart.schema.errors import BlackstartError
 
 GENESIS = hashlib.sha256(b"").hexdigest()
@@ -32,8 +33,9 @@ class Writer:
     """Appends records to one file; one writer per run.
 
     Each record is handed to the system at once and fsynced at every change of
-    state. Samples and readings are fsynced once `sync_every` seconds have
-    passed since the last time. Not safe for use from several threads.
+    state. Samples, readings and counts of writes are fsynced once `sync_every`
+    seconds have passed since the last time. Not safe for use from several
+    threads.
 
     Raises EvidenceError, from the first failed write on, at every call.
     """
@@ -64,7 +66,7 @@ class Writer:
         raw = line.model_dump_json().encode()
         self._append(raw + b"\n")
         self._n, self._prev = self._n + 1, hashlib.sha256(raw).hexdigest()
-        if not isinstance(body, Samples | Reading) or self._clock() - self._synced >= self._sync_every:
+        if not isinstance(body, Samples | Reading | Writes) or self._clock() - self._synced >= self._sync_every:
             self.sync()
         return line
 

@@ -11,7 +11,7 @@ from blackstart.faults.wait import NotYet
 from blackstart.fleet.headers import Pairs
 from blackstart.fleet.model import ControlPath, Entry, Fleet
 from blackstart.fleet.places import open_socket, place_of
-from blackstart.probes.web import anyone, get_head
+from blackstart.fleet.web import anyone, get_head
 
 _LOOK = 1.0
 _ENOUGH = 64

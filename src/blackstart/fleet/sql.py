@@ -9,13 +9,14 @@ from typing import Any
 
 import pymysql
 from pymysql.connections import Connection
-from pymysql.cursors import DictCursor
+from pymysql.cursors import DictCursor, SSCursor
 
 from blackstart.fleet.dial import dial, hide, secrets_of, tls_context
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
 
+_PAGE = 5000
 _ACCESS_DENIED = {1044, 1045, 1142, 1143, 1227, 1698}
 
 
@@ -49,6 +50,16 @@ class Sql:
     def row(self, statement: str, arguments: Sequence[object] | None = None) -> dict[str, Any]:
         """The first row; empty when there is none."""
         return next(iter(self.rows(statement, arguments)), {})
+
+    def column(self, statement: str, arguments: Sequence[object] | None = None) -> Iterator[list[Any]]:
+        """The first column of what a statement yields, as of one moment, page by page."""
+        try:
+            with self._connection.cursor(SSCursor) as cursor:
+                cursor.execute(statement, tuple(arguments) if arguments else None)
+                while rows := cursor.fetchmany(_PAGE):
+                    yield [row[0] for row in rows]
+        except Exception as error:  # noqa: BLE001 - PyMySQL raises anything at bytes that it does not expect
+            raise _error(error, self._where, self._secrets) from None
 
     def run(self, statement: str, arguments: Sequence[object] | None = None) -> None:
         """A statement whose rows nobody needs."""

@@ -7,16 +7,18 @@ from collections.abc import Iterable
 from blackstart.evidence.history import FaultLife, fold
 from blackstart.evidence.records import FaultState, Line
 from blackstart.judge.case import Case
-from blackstart.judge.clock import times
+from blackstart.judge.clock import Times, times
 from blackstart.judge.coverage import tallies
 from blackstart.judge.dependencies import dependencies
 from blackstart.judge.foreseen import foreseen
 from blackstart.judge.gates import Findings
 from blackstart.judge.objectives import judge_objectives
+from blackstart.judge.procedure import results, split
 from blackstart.judge.score import score
 from blackstart.judge.sentence import sentence
 from blackstart.judge.verdict import decide
-from blackstart.schema.result import EXIT_CODES, FaultResult, Result, Undo
+from blackstart.judge.writes import store_writes
+from blackstart.schema.result import EXIT_CODES, Clock, FaultResult, Result, Undo
 
 __all__ = ["judge"]
 
@@ -42,17 +44,24 @@ def judge(lines: Iterable[Line]) -> Result:
         exit_code=EXIT_CODES[verdict],
         score=score(objectives, case.fleet, verdict) if case.t0 else None,
         objectives=objectives,
-        clock={service: found.clock() for service, found in clocks.items()},
+        clock={service: _clock(case, found) for service, found in clocks.items()},
         tallies=tallies(case),
         forecasts=foreseen(case, clocks),
+        writes=store_writes(case),
         faults=[_fault(fault) for fault in history.faults],
         dependencies=dependencies(case),
+        steps=results(case),
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),
         versions=header.versions,
         digests=header.digests,
         started=history.first.at,
         ended=history.end.at if history.end else None,
     )
+
+
+def _clock(case: Case, found: Times) -> Clock:
+    recovered = found.recovered.measured if found.recovered else None
+    return found.clock().model_copy(update={"split": split(case, recovered)})
 
 
 def _fault(fault: FaultLife) -> FaultResult:

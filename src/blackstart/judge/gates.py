@@ -8,9 +8,11 @@ from math import isfinite
 
 from blackstart.evidence.history import FaultLife, Track, Window
 from blackstart.evidence.records import Check, FaultState, Phase
+from blackstart.judge import procedure
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times
 from blackstart.judge.coverage import silence
+from blackstart.judge.ledger_gates import broken, unread, unsteady
 from blackstart.judge.steady import Series
 from blackstart.schema.result import ObjectiveResult
 
@@ -106,6 +108,7 @@ def bad_baseline(f: Findings) -> Iterator[str]:
     for track in case.history.tracks.values():
         if problem := silence(track, window) or _unsteady(case, track, window):
             yield f"baseline: {problem}"
+    yield from unsteady(case)
 
 
 def silent_clients(f: Findings) -> Iterator[str]:
@@ -133,6 +136,17 @@ def incomplete(f: Findings) -> Iterator[str]:
     for activity in (moment.body for moment in case.history.activities):
         if activity.status != "succeeded" and activity.section != "rollbacks":
             yield f"the activity {activity.name!r} {activity.status}: {activity.detail}"
+    yield from broken(case)
+
+
+def not_rehearsed(f: Findings) -> Iterator[str]:
+    """A step of the procedure was not executed: what it would have done is not known."""
+    yield from procedure.not_rehearsed(f.case)
+
+
+def step_failed(f: Findings) -> Iterator[str]:
+    """A step of the procedure was tried, and failed."""
+    yield from procedure.failed(f.case)
 
 
 def objective_missed(f: Findings) -> Iterator[str]:
@@ -141,8 +155,9 @@ def objective_missed(f: Findings) -> Iterator[str]:
 
 
 def objective_unknown(f: Findings) -> Iterator[str]:
-    """The evidence does not say whether an objective was kept."""
+    """The evidence does not say whether an objective was kept, or what became of the writes."""
     yield from (_objective_line(o) for o in f.objectives if o.met is None)
+    yield from unread(f.case)
 
 
 def not_felt(f: Findings) -> Iterator[str]:
@@ -215,5 +230,6 @@ def _check_line(check: Check) -> str:
 
 
 def _objective_line(objective: ObjectiveResult) -> str:
-    name = {"rto": "RTO", "failback": "fail-back", "reading": "probe"}.get(objective.kind, objective.kind)
+    names = {"rto": "RTO", "rpo": "RPO", "failback": "fail-back", "reading": "probe", "lost-writes": "lost writes"}
+    name = names.get(objective.kind, objective.kind)
     return f"{objective.service}: {objective.detail} (objective: {name} {objective.objective})"

@@ -11,13 +11,17 @@ from blackstart.evidence.records import Check, Phase, Reading
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
 from blackstart.judge.coverage import late, rehearsed_window, silence, tally
+from blackstart.judge.kept import judge_kept
 from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import (
     AvailabilityObjective,
     CompletenessObjective,
     FailbackObjective,
+    LostWritesObjective,
     Objective,
+    OrderObjective,
     ReadingObjective,
+    RpoObjective,
     RtoObjective,
 )
 from blackstart.schema.result import ObjectiveResult
@@ -43,6 +47,8 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
             return _completeness(case, service, objective)
         case ReadingObjective():
             return _reading(case, service, objective)
+        case RpoObjective() | LostWritesObjective() | OrderObjective():
+            return judge_kept(case, service, objective)
 
 
 def _duration(

@@ -19,6 +19,11 @@ WEIGHTS = {
 }
 """Shares of a service's score; those that a drill rehearses are scaled to sum up to 1."""
 
+_DIMENSIONS = {"reading": "readings", "rpo": "loss", "lost-writes": "loss", "order": "loss"}
+"""Of objectives that are not called like their dimension."""
+
+_LOSS = ("rpo", "lost-writes")
+
 _GRADES: tuple[tuple[Grade, float], ...] = (("A", 90.0), ("B", 75.0), ("C", 60.0), ("D", 40.0), ("E", 20.0))
 _SWING = (0.8, 1.2)
 
@@ -54,7 +59,7 @@ def utility(x: float) -> float:
 def _breakdown(objectives: Sequence[ObjectiveResult]) -> dict[str, dict[str, Dimension]]:
     parts: dict[str, dict[str, Dimension]] = {}
     for objective in objectives:
-        name = "readings" if objective.kind == "reading" else objective.kind
+        name = _DIMENSIONS.get(objective.kind, objective.kind)
         low, high = _utilities(objective)
         dimensions = parts.setdefault(objective.service, {})
         if before := dimensions.get(name):
@@ -65,7 +70,7 @@ def _breakdown(objectives: Sequence[ObjectiveResult]) -> dict[str, dict[str, Dim
 
 def _utilities(objective: ObjectiveResult) -> tuple[float, float]:
     """The worst and the best that the evidence allows."""
-    if objective.kind in ("rto", "failback"):
+    if objective.kind in ("rto", "failback", "rpo", "lost-writes", "order"):
         return _duration_utilities(objective)
     if (
         objective.kind in ("availability", "completeness")
@@ -115,6 +120,8 @@ def _caps(objectives: Sequence[ObjectiveResult], fleet: Fleet, verdict: Verdict)
     caps = []
     if verdict is Verdict.UNSAFE:
         caps.append(("not everything was put back", 39.0))
+    if any(o.kind in _LOSS and o.met is False and _tier(fleet, o.service) == 0 for o in objectives):
+        caps.append(("a tier-0 service lost more acknowledged writes than allowed", 39.0))
     if any(o.kind == "rto" and o.met is False and _tier(fleet, o.service) == 0 for o in objectives):
         caps.append(("a tier-0 service did not recover in time", 59.0))
     if any(o.kind == "failback" and o.met is not True and o.measured is None for o in objectives):

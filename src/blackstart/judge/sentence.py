@@ -23,10 +23,12 @@ def sentence(case: Case, verdict: Verdict, reasons: Sequence[str], objectives: S
         return _passed(case, objectives)
     first = reasons[0].rstrip(".") if reasons else "no reason recorded"
     more = f"; {len(reasons) - 1} more below" if len(reasons) > 1 else ""
-    return f"{_opening(case, verdict)}: {first}{more}."
+    return f"{_opening(case, verdict, objectives)}: {first}{more}."
 
 
-def _opening(case: Case, verdict: Verdict) -> str:
+def _opening(case: Case, verdict: Verdict, objectives: Sequence[ObjectiveResult]) -> str:
+    if verdict is Verdict.FAIL and not any(o.met is False for o in objectives):
+        return "The procedure failed"
     if verdict is Verdict.INVALID and not case.history.injected:
         return "The drill was refused and nothing was injected"
     if verdict is Verdict.ABORTED and not case.history.injected:

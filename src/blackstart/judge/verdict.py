@@ -28,7 +28,9 @@ GATES = (
     Gate(Verdict.INVALID, gates.not_broken),
     Gate(Verdict.INCONCLUSIVE, gates.silent_clients),
     Gate(Verdict.INCONCLUSIVE, gates.incomplete),
+    Gate(Verdict.INCONCLUSIVE, gates.not_rehearsed),
     Gate(Verdict.FAIL, gates.objective_missed),
+    Gate(Verdict.FAIL, gates.step_failed),
     Gate(Verdict.INCONCLUSIVE, gates.objective_unknown),
     Gate(Verdict.INCONCLUSIVE, gates.not_felt),
 )

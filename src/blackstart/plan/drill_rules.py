@@ -11,7 +11,11 @@ from blackstart.schema.drill import (
     AvailabilityObjective,
     FailbackObjective,
     Guard,
+    LostWritesObjective,
+    Objective,
+    OrderObjective,
     ReadingObjective,
+    RpoObjective,
     RtoObjective,
 )
 from blackstart.schema.errors import Finding, KeyPath, unknown
@@ -95,10 +99,7 @@ def _twice(content: Content) -> Iterator[Finding]:
     for key, names in (("services", drill.services), ("victims", drill.victims), ("probes", drill.probes)):
         for i in _repeated(names):
             yield content.document.finding((key, i), f'"{names[i]}" is listed twice')
-    objectives = [
-        (o.kind, o.service, *((o.probe, o.during, o.bound.op) if isinstance(o, ReadingObjective) else ()))
-        for o in drill.objectives
-    ]
+    objectives = [(o.kind, o.service, *_about(o)) for o in drill.objectives]
     for i in _repeated(objectives):
         text = f"a second {objectives[i][0]} objective of {objectives[i][1]}"
         yield content.document.finding(("objectives", i), text, "keep the one that counts")
@@ -255,6 +256,15 @@ def _probe_uses(content: Content) -> Iterator[tuple[KeyPath, str]]:
 
 def _watches_probe(guard: Guard) -> bool:
     return guard.watch not in _CLIENT_GUARDS
+
+
+def _about(objective: Objective) -> tuple[str, ...]:
+    """What tells objectives of one kind and service apart."""
+    if isinstance(objective, ReadingObjective):
+        return objective.probe, objective.during, objective.bound.op
+    if isinstance(objective, RpoObjective | LostWritesObjective | OrderObjective):
+        return str(objective.store), str(objective.record)
+    return ()
 
 
 def _repeated(items: list[object] | list[str] | list[tuple[str, ...]]) -> Iterator[int]:

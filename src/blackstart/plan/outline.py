@@ -13,6 +13,7 @@ from blackstart.fleet.objects import Object
 from blackstart.plan.guardians import cluster_role, manifests
 from blackstart.plan.locks import Home, homes, majority
 from blackstart.plan.permissions import Needed, operator_needs
+from blackstart.plan.procedure import ProcedureStep, procedure_steps
 from blackstart.plan.resolve import Plan
 from blackstart.plan.steps import Step, steps
 from blackstart.plan.touched import touched
@@ -60,6 +61,7 @@ class Outline:
     needs: tuple[Needed, ...]
     problems: tuple[str, ...]
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    procedure: tuple[ProcedureStep, ...] = ()
 
     @property
     def least(self) -> float:
@@ -96,6 +98,7 @@ class Outline:
             "guardian_image": plan.fleet.guardian.image if plan.fleet.guardian else None,
             "guardians": [_watch(watch) for watch in self.guardians],
             "permissions": [_needed(need) for need in self.needs],
+            "procedure": [asdict(step) for step in self.procedure],
             "probes": [probe.model_dump(mode="json") for probe in plan.probes],
             "guards": [guard.model_dump(mode="json") for guard in drill.guards],
             "phases": dict(lengths(drill.phases)),
@@ -125,6 +128,7 @@ def outline(plan: Plan, forecasts: Mapping[str, Forecast] | None = None) -> Outl
         needs=tuple(operator_needs(plan, guarded, where)),
         problems=(*(f"{step.name}: {step.problem}" for step in found if step.problem), *problems),
         forecasts=forecasts or {},
+        procedure=tuple(procedure_steps(plan)),
     )
 
 

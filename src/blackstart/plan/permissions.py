@@ -39,6 +39,7 @@ _COUNT: tuple[Right, ...] = (("get", "deployments", "apps"), ("list", "deploymen
 _LOCK: tuple[Right, ...] = tuple(
     (verb, "leases", "coordination.k8s.io") for verb in ("create", "get", "patch", "delete")
 )
+_TELL: tuple[Right, ...] = (("get", "configmaps", ""), ("patch", "configmaps", ""))
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ def operator_needs(plan: Plan, guarded: Sequence[Ward], where: Sequence[Home]) -
         *(Needed(name, "kube-system", "to know the cluster", (_IDENTITY,)) for name in _clusters(plan.fleet, where)),
         *(Needed(home.name, home.namespace, "to lock the regions", _LOCK) for home in where),
         *_for_services(plan),
+        *procedure_needs(plan),
         *_for_guardians(guarded),
     ]
 
@@ -72,6 +74,21 @@ def needed(method: Iterable[Mapping[str, object]], fleet: Fleet, region: str) ->
         if role is None or fleet.roles.get(role, role) == region:
             found.update(dict.fromkeys(PERMISSIONS.get(str(provider.get("func")), [])))
     return list(found)
+
+
+def procedure_needs(plan: Plan) -> list[Needed]:
+    """What steps of a procedure need to tell clients where a store's primary is, in every member's cluster."""
+    steps = [*plan.drill.procedure, *plan.drill.failback_procedure]
+    names = dict.fromkeys(plan.fleet.resolve(step.on[0]) for step in steps if step.on)
+    stores = {name: plan.fleet.stores[name] for name in names}
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, store in stores.items():
+        for region in store.members if store.clients else ():
+            found.setdefault((region, store.clients.namespace if store.clients else ""), []).append(name)
+    return [
+        Needed(region, namespace, f"to tell the clients of {', '.join(told)} where to go", _TELL)
+        for (region, namespace), told in found.items()
+    ]
 
 
 def _clusters(fleet: Fleet, where: Sequence[Home]) -> list[str]:

@@ -1,6 +1,6 @@
 """Administration ports, which answer with long JSON: one GET a page, bounded, all under one deadline; blocking.
 
-`blackstart.probes.web` is for the short answers of a service, thousands a second.
+`blackstart.fleet.web` is for the short answers of a service, thousands a second.
 """
 
 from __future__ import annotations

@@ -26,9 +26,9 @@ from typing import Any
 from blackstart.evidence.records import Interval
 from blackstart.fleet.model import ControlPath, Fleet, Place
 from blackstart.fleet.places import place_of
-from blackstart.probes.sockets import connect
+from blackstart.fleet.sockets import connect
+from blackstart.fleet.web import Connection, open_connection, request_of
 from blackstart.probes.threads import prefer_this_thread
-from blackstart.probes.web import Connection, open_connection, request_of
 from blackstart.schema.errors import BlackstartError
 
 INTERVAL = 0.01

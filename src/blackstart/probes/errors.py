@@ -6,8 +6,8 @@ import errno
 import ssl
 
 from blackstart.evidence.records import Reason
+from blackstart.fleet.http1 import BadAnswer
 from blackstart.probes.base import NoData
-from blackstart.probes.http1 import BadAnswer
 
 RESET = "reset"
 """The connection was closed before the whole answer had come. Readings call it `refused`."""

@@ -9,9 +9,9 @@ from typing import Literal, Self
 from pydantic import model_validator
 
 from blackstart.evidence.records import Reason
+from blackstart.fleet import web
 from blackstart.fleet.headers import revealed
 from blackstart.fleet.model import Entry, Place
-from blackstart.probes import web
 from blackstart.probes.base import Look, NoData, ProbeSpec, Scope, Value
 from blackstart.probes.errors import no_data, status_reason
 from blackstart.probes.field import FieldPath, field

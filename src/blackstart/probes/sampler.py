@@ -22,9 +22,9 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from blackstart.evidence.records import Reason, Samples, Stream
+from blackstart.fleet import web
 from blackstart.fleet.headers import Pairs, revealed
 from blackstart.fleet.model import Entry, Place
-from blackstart.probes import web
 from blackstart.probes.errors import why
 from blackstart.probes.threads import prefer_this_thread
 

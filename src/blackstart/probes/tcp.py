@@ -9,9 +9,9 @@ from pydantic import model_validator
 
 from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Place
+from blackstart.fleet.sockets import connect
 from blackstart.probes.base import Look, NoData, ProbeSpec, Scope, Value
 from blackstart.probes.errors import no_data
-from blackstart.probes.sockets import connect
 
 
 class Spec(ProbeSpec):

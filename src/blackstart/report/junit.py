@@ -1,14 +1,14 @@
-"""JUnit XML: what CI systems show. A missed objective is a failure, an unknown one an error."""
+"""JUnit XML: what CI systems show. A missed objective or failed step is a failure, an unknown one an error."""
 
 from __future__ import annotations
 
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from blackstart.schema.result import ObjectiveResult, Result, Verdict
+from blackstart.schema.result import ObjectiveResult, Result, StepResult, Verdict
 
 
 def junit(result: Result) -> str:
-    """One case for the verdict, and one an objective; objectives of a drill that never ran are skipped."""
+    """One case for the verdict, one an objective, one a step; those of a drill that never ran are skipped."""
     suite = TestSuite(f"blackstart {result.drill}")
     suite.timestamp = result.started
     suite.add_property("run_id", result.run_id)
@@ -16,6 +16,8 @@ def junit(result: Result) -> str:
     suite.add_testcase(_verdict_case(result))
     for objective in result.objectives:
         suite.add_testcase(_objective_case(result, objective))
+    for step in result.steps:
+        suite.add_testcase(_step_case(result, step))
     suite.update_statistics()  # type: ignore[no-untyped-call]  # junitparser has no types here
     xml = JUnitXml()
     xml.add_testsuite(suite)
@@ -47,6 +49,18 @@ def _objective_case(result: Result, objective: ObjectiveResult) -> TestCase:
         case.result = [Failure(objective.detail, "missed")]
     elif objective.measured is not None and objective.kind in ("rto", "failback"):
         case.time = objective.measured
+    return case
+
+
+def _step_case(result: Result, step: StepResult) -> TestCase:
+    case = TestCase(f"{step.part} {step.step}", classname=f"blackstart.{result.drill}")
+    if step.duration_s is not None:
+        case.time = step.duration_s
+    if step.outcome == "failed":
+        case.result = [Failure(step.detail, "failed")]
+    elif step.outcome != "done":
+        ran = result.verdict not in (Verdict.INVALID, Verdict.BLOCKED)
+        case.result = [Error(step.detail, step.outcome) if ran else Skipped(step.detail)]
     return case
 
 

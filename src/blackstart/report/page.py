@@ -21,11 +21,13 @@ from blackstart.report.sections import (
     objective_rows,
     phase_rows,
     probe_rows,
+    step_rows,
     stream_rows,
     traffic_rows,
 )
 from blackstart.report.timeline import Figure, timeline
 from blackstart.report.words import CONTROLS, KINDS, VERDICTS
+from blackstart.report.written import lost_tables, write_rows
 from blackstart.schema.result import Clock, Result
 
 _BACKTICKS = re.compile(r"[|`<>*_\[\]\\#]")
@@ -85,10 +87,13 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "faults": fault_rows(history),
         "forecasts": forecast_rows(result),
         "dependencies": dependency_table(result.dependencies),
+        "steps": step_rows(result),
         "traffic": traffic_rows(result),
         "streams": stream_rows(history),
         "probes": probe_rows(history),
         "phases": phase_rows(history),
+        "writes": write_rows(result),
+        "lost": lost_tables(result),
         "figures": _figures(result, history),
         "clocks": list(result.clock.items()),
         "kinds": KINDS,

@@ -67,13 +67,14 @@ def _objective_row(o: ObjectiveResult) -> ObjectiveRow:
 
 def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
-    if o.bound is None or o.kind == "reading":
+    if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback"):
+    if o.kind in ("rto", "failback", "rpo", "lost-writes"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH
-        return f"{seconds(o.bound - worst)} left" if worst <= o.bound else f"{seconds(worst - o.bound)} over"
+        left, unit = o.bound - worst, plain if o.kind == "lost-writes" else seconds
+        return f"{unit(left)} left" if left >= 0 else f"{unit(-left)} over"
     if o.low is None:
         return DASH
     points = (o.low - o.bound) * 100
@@ -112,6 +113,48 @@ def _fault_row(fault: FaultLife) -> FaultRow:
         back=(back.body.detail if back and is_back else last.detail) or ("confirmed" if is_back else "not confirmed"),
         tone="good" if is_back else "bad",
     )
+
+
+STEP_TONES = {
+    "done": ("good", "done"),
+    "failed": ("bad", "failed"),
+    "not_executed": ("unsure", "not executed"),
+    "unknown": ("unsure", "unknown"),
+}
+_BY = {"machine": "a machine", "person": "a person", "flag": "a person, answered beforehand"}
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """A step of a procedure: when after T0, how long, by whom, how it ended."""
+
+    part: str
+    name: str
+    kind: str
+    start: str
+    duration: str
+    by: str
+    tone: str
+    word: str
+    detail: str
+
+
+def step_rows(result: Result) -> list[StepRow]:
+    """One row a step, also of those that never began."""
+    return [
+        StepRow(
+            part="to go home" if step.part == "failback" else "to recover",
+            name=step.step,
+            kind=step.kind.replace("_", " "),
+            start=seconds(step.started_s),
+            duration=seconds(step.duration_s),
+            by=_BY[step.by],
+            tone=STEP_TONES[step.outcome][0],
+            word=STEP_TONES[step.outcome][1],
+            detail=step.detail,
+        )
+        for step in result.steps
+    ]
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,9 @@ KINDS = {
     "availability": "Availability",
     "completeness": "Completeness",
     "reading": "Probe",
+    "rpo": "Data loss (RPO)",
+    "lost-writes": "Lost writes",
+    "order": "Order of writes",
     "loss": "Data loss",
     "detection": "Detection",
     "readings": "Probes",
@@ -54,6 +57,11 @@ _ADVICE = {
     "timeouts save requests in the first seconds.",
     "completeness": "Compare what the checks name with its state before the drill; put it back by hand before the "
     "next one.",
+    "rpo": "Open the lost writes: those acknowledged just before the fault were not replicated yet. Semi-synchronous "
+    "replication, or min-replicas-to-write, bounds or ends that at the price of waiting.",
+    "lost-writes": "Open the lost writes. All from just before the fault: replication is asynchronous. Some "
+    "after it: two sides took writes, or the fail-back discarded what only one of them had.",
+    "order": "Find who sends a write again under the same id, or applies them side by side.",
     "reading": "Open the readings below: the value left its bound while the fault was in place.",
 }
 

@@ -10,18 +10,20 @@ from dataclasses import dataclass
 from blackstart.evidence.records import Check
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Cluster, Fleet, Workload
+from blackstart.procedures import steady
 from blackstart.run.looks import Look, Wrong, run_looks
 
 
 @dataclass(frozen=True)
 class Capacity:
-    """Pods of one workload: how many are wanted, how many are ready."""
+    """Of one workload or store: how many are wanted, how many are ready; `what` they are."""
 
     wanted: int
     ready: int
+    what: str = "pods ready"
 
     def __str__(self) -> str:
-        return f"{self.ready} of {self.wanted} pods ready"
+        return f"{self.ready} of {self.wanted} {self.what}"
 
 
 Census = Callable[[], Capacity]
@@ -29,12 +31,22 @@ Census = Callable[[], Capacity]
 
 
 def censuses(fleet: Fleet, services: Mapping[str, str]) -> dict[str, Census]:
-    """The counts to take: `service/region` -> how to count it."""
-    return {
-        f"{name}/{region}": _census(fleet.regions[region].cluster, workload)
-        for name in dict.fromkeys(services.values())
-        for region, workload in fleet.services[name].workloads.items()
-    }
+    """The counts to take: `service/region`, `service/store/name` -> how to count it."""
+    found: dict[str, Census] = {}
+    for name in dict.fromkeys(services.values()):
+        for region, workload in fleet.services[name].workloads.items():
+            found[f"{name}/{region}"] = _census(fleet.regions[region].cluster, workload)
+        for store in fleet.services[name].stores:
+            found[f"{name}/store/{store}"] = _store_census(fleet, store)
+    return found
+
+
+def look_at_store(fleet: Fleet, name: str) -> str:
+    """Whether a store's primary is at home and its replicas in step. Raises Wrong, or FleetError."""
+    try:
+        return steady.look(fleet, name)
+    except steady.Unsteady as found:
+        raise Wrong(str(found)) from None
 
 
 def count_workload(cluster: Cluster, workload: Workload) -> Capacity:
@@ -49,8 +61,17 @@ def _census(cluster: Cluster, workload: Workload) -> Census:
     return lambda: count_workload(cluster, workload)
 
 
+def _store_census(fleet: Fleet, name: str) -> Census:
+    def count() -> Capacity:
+        look_at_store(fleet, name)
+        members = len(fleet.stores[name].members)
+        return Capacity(members, members, "servers in their role and in step")
+
+    return count
+
+
 async def take(censuses: Mapping[str, Census], deadline: float) -> tuple[dict[str, Capacity], list[Check]]:
-    """Count everything; what could not be counted is missing, and its check (`before/service/region`) unknown."""
+    """Count everything; of what could not be counted the check (`before/service/region`) is unknown or wrong."""
     found: dict[str, Capacity] = {}
 
     def look(key: str, census: Census) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from blackstart.evidence import failpoints
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
@@ -23,11 +25,13 @@ from blackstart.plan.touched import touched
 from blackstart.plan.ward import Ward
 from blackstart.plan.wards import wards
 from blackstart.probes import read
+from blackstart.procedures.base import Ask, Work, nobody
 from blackstart.run.addresses import known_addresses
 from blackstart.run.census import censuses
 from blackstart.run.crossings import Tally
 from blackstart.run.gateways import doors
 from blackstart.run.header import make_header
+from blackstart.run.ledger import ledger_of
 from blackstart.run.looks import Look, Wrong
 from blackstart.run.measuring import sample_from
 from blackstart.run.parts import Outcome, Parts
@@ -47,6 +51,14 @@ from blackstart.schema.errors import BlackstartError
 Display = AbstractContextManager[Callable[[float, Body], None]]
 
 
+@dataclass(frozen=True)
+class People:
+    """Who does the manual steps of a procedure: a prompt, and the steps that were answered beforehand."""
+
+    ask: Ask = nobody
+    confirmed: frozenset[str] = frozenset()
+
+
 async def conduct[R](
     plan: Plan,
     run_id: str,
@@ -55,6 +67,7 @@ async def conduct[R](
     now: datetime,
     display: Callable[[Supervisor], Display],
     finish: Callable[[Outcome], R],
+    people: People,
 ) -> R:
     """Run a plan with its evidence in `folder`, which must exist; what `finish` makes of the outcome.
 
@@ -65,7 +78,7 @@ async def conduct[R](
     failpoints.role("supervisor")
     streams = client_streams(plan.drill.client, plan.fleet, plan.services)
     header = make_header(plan, run_id, [stream for stream, _ in streams.values()], command, now)
-    parts = real_parts(plan, run_id, folder)
+    parts = with_people(real_parts(plan, run_id, folder), people)
     supervisor = Supervisor(plan, header, streams, folder, parts)
     with parts.alive(), on_signals(supervisor.signalled):
         with display(supervisor) as listener:
@@ -74,9 +87,16 @@ async def conduct[R](
         return finish(outcome)
 
 
+def with_people(parts: Parts, people: People) -> Parts:
+    """The parts, with somebody to ask for manual steps."""
+    work = parts.work and replace(parts.work, ask=people.ask, confirmed=people.confirmed)
+    return replace(parts, work=work)
+
+
 def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
     """What a run on a fleet is made of."""
     store = Store()
+    promotions = Promotions(store.state)
     guarded, looks = _guardians(plan)
     return Parts(
         sample=sample_from(plan.fleet.places),
@@ -95,7 +115,16 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         shielding=_shielding(plan, guarded, run_id, store),
         addresses=partial(known_addresses, plan.fleet),
         crossings=Tally(store, run_id, plan.fleet).read,
+        work=Work(plan.fleet, run_id, folder.absolute(), promotions),
+        away=lambda: _away(promotions, plan.fleet.fleet),
+        ledger=ledger_of(plan, run_id, folder),
     )
+
+
+def _away(promotions: Promotions, fleet: str) -> list[str]:
+    found, damaged = promotions.read()
+    told = [f"{each}; {each.advice}" for each in found if each.fleet == fleet]
+    return told + [f"{path} cannot be read: look at its store by hand" for path in damaged]
 
 
 def _guardians(plan: Plan) -> tuple[list[Ward], dict[str, Look]]:

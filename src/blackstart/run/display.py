@@ -29,6 +29,8 @@ from blackstart.evidence.records import (
     Phase,
     PhaseStart,
 )
+from blackstart.evidence.steps import StepEvent, StepState
+from blackstart.evidence.written import StoreRead
 from blackstart.report.foretold import brief
 from blackstart.run.outlook import Outlook
 from blackstart.run.watch import Watch, Window
@@ -68,8 +70,16 @@ def say(body: Body) -> Said | None:
         case FaultEvent():
             level = "error" if body.state in _BAD else "info"
             return Said(level, f"fault {body.fault} on {body.target}: {body.state.value}{_after(body.detail)}")
+        case StoreRead():
+            return _read_back(body)
         case Activity(status="failed"):
             return Said("error", f"{body.section}: {body.name} failed{_after(body.detail)}")
+        case StepEvent():
+            level = {StepState.STARTED: "info", StepState.DONE: "good"}.get(body.state, "error")
+            who = "" if body.by == "machine" else " (by a person)"
+            return Said(
+                level, f"{body.part}: {body.step}{who}: {body.state.value.replace('_', ' ')}{_after(body.detail)}"
+            )
         case GuardTrip():
             return Said("error", f"guard {body.guard}: {body.detail}; undoing")
         case Note():
@@ -82,6 +92,15 @@ def say(body: Body) -> Said | None:
             return Said("info", f"the run is {body.how}{_after(body.detail)}")
         case _:
             return None
+
+
+def _read_back(read: StoreRead) -> Said:
+    where = f"after the {read.moment}, {read.store}/{read.record} at {read.member}"
+    if read.no_data:
+        return Said("warning", f"{where}: no data: {read.no_data}{_after(read.detail)}")
+    takes = "takes writes" if read.writable else "read-only"
+    text = f"{where} ({takes}): {read.lost.count} of {read.acknowledged} acknowledged writes lost"
+    return Said("error" if read.writable and read.lost.count else "info", text)
 
 
 @dataclass

@@ -9,9 +9,11 @@ from typing import Any
 
 from blackstart.evidence.records import Addresses, End
 from blackstart.evidence.undo import Entry
+from blackstart.procedures.base import Work
 from blackstart.run.census import Census
 from blackstart.run.crossings import Read as ReadCrossings
 from blackstart.run.gateways import Door
+from blackstart.run.ledger import Keep, no_ledger
 from blackstart.run.looks import Look
 from blackstart.run.measuring import Read, Sample
 from blackstart.run.shield import Shielding
@@ -30,7 +32,9 @@ class Parts:
     store. foretell: what is expected of each service, by configuration. alive:
     lets other processes see that the run goes on. shielding: what puts things
     back when the supervisor cannot. addresses: whose they are now. crossings:
-    who has tried to get through the run's faults.
+    who has tried to get through the run's faults. ledger: writes numbered
+    writes and reads them back. work: where the steps of a procedure are done;
+    away: what is told of stores whose primary this fleet has away from home.
     """
 
     sample: Sample
@@ -49,6 +53,9 @@ class Parts:
     shielding: Shielding = field(default_factory=Shielding)
     addresses: Callable[[], Addresses] = lambda: Addresses(known=[])
     crossings: ReadCrossings = list
+    ledger: Keep = no_ledger
+    work: Work | None = None
+    away: Callable[[], Sequence[str]] = list
 
 
 @dataclass(frozen=True)

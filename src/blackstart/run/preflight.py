@@ -7,20 +7,22 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.undo import Store
 from blackstart.fleet import nft, power
 from blackstart.fleet.headers import revealed
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
-from blackstart.plan.permissions import needed
+from blackstart.fleet.web import Answer, BadAnswer, check_host, get, session
+from blackstart.plan.permissions import needed, procedure_needs
 from blackstart.plan.resolve import Plan
 from blackstart.plan.rights import needed as needed_for_guardian
 from blackstart.plan.rights import needed_for_nodes
 from blackstart.plan.ward import Ward
 from blackstart.probes.errors import why
 from blackstart.probes.sampler import served_by
-from blackstart.probes.web import Answer, BadAnswer, check_host, get, session
+from blackstart.run.census import look_at_store
 from blackstart.run.looks import Look, Wrong
 from blackstart.safety.sweep import marks_at
 from blackstart.schema.drill import Guard
@@ -73,6 +75,11 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
             if rights := needed(plan.experiment.get("method", []), fleet, name):
                 look = _bind(_permission, fleet.regions[name], workload.namespace, rights)
                 yield f"permission/{service}/{name}", look
+        for name in described.stores:
+            yield f"store/{name}", _bind(_store, fleet, name)
+    for need in procedure_needs(plan):
+        look = _bind(_permission, fleet.regions[need.cluster], need.namespace, need.rights)
+        yield f"permission/procedure/{need.cluster}/{need.namespace}", look
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
 
@@ -153,6 +160,13 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
             f"deployment {name} in {cluster.context!r} is scaled to 0: there is nothing to break; scale it up"
         )
     return f"{found.replicas} replicas"
+
+
+def _store(fleet: Fleet, name: str) -> str:
+    found, record = look_at_store(fleet, name), Promotions().find(fleet.fleet, name)
+    if record:
+        raise Wrong(f"{record}, though it is in order now ({found}); run `blackstart recover`, which closes that")
+    return found
 
 
 def _permission(region: Region, namespace: str, needed: Sequence[tuple[str, str, str]]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from blackstart.evidence.failpoints import failpoint
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import (
     Check,
     End,
@@ -29,23 +30,31 @@ from blackstart.evidence.records import (
 from blackstart.fleet.model import Entry
 from blackstart.plan.resolve import Plan
 from blackstart.probes.base import Scope
+from blackstart.procedures.base import Work
 from blackstart.run.census import Capacity, completeness, take
 from blackstart.run.crossings import book, counting
 from blackstart.run.foretell import foretell
 from blackstart.run.gateways import came_in, count
+from blackstart.run.ledger import Ledger, NoLedger
 from blackstart.run.log import Listener
 from blackstart.run.looks import run_looks
 from blackstart.run.measuring import probing
 from blackstart.run.parts import Outcome, Parts
 from blackstart.run.putback import PutBack
 from blackstart.run.shield import Shield
+from blackstart.run.steps import Steps, tell
 from blackstart.run.vigil import TICK, Vigil
-from blackstart.run.watch import GRACE, at_home, shares, steady_checks
+from blackstart.run.watch import GRACE, at_home, outage, shares, steady_checks, writers_out
 from blackstart.run.worker import Worker
 from blackstart.safety.protection import Held
 
 LOOK_DEADLINE = 15.0
 """Seconds for all checks of the preflight, and for those of the settle phase."""
+
+READ_BACK = 60.0
+"""Seconds for reading the stores back before the undo, which does not wait longer for it."""
+
+_UNSEEN = "neither clients nor writers saw an outage in the hold"
 
 FULL_HOUSE = 15.0
 """Seconds that workloads get in the settle phase to be as complete as before."""
@@ -71,6 +80,7 @@ class Supervisor:
         self._log, self._stop, self._note, self._wait = vigil.log, vigil.stop, vigil.note, vigil.wait
         self.watch = vigil.watch
         self._injector: Worker | None = None
+        self._ledger: Ledger = NoLedger()
         self._before: dict[str, Capacity] = {}
         self._home: dict[str, dict[str, float]] = {}
         self._outstanding: list[str] | None = None
@@ -78,6 +88,9 @@ class Supervisor:
             parts.recover, parts.outstanding, parts.latest, folder, self._log, self._drill.phases.undo
         )
         self._shield = Shield(parts.shielding, self._drill.lease, folder, self._log, vigil.lost)
+        work = parts.work or Work(plan.fleet, header.run_id, folder, Promotions())
+        self._procedure = Steps("procedure", self._drill.procedure, work, self._log)
+        self._way_home = Steps("failback", self._drill.failback_procedure, work, self._log)
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` of every record, as it is written."""
@@ -118,7 +131,7 @@ class Supervisor:
             survivors=tuple(self._plan.survivors),
             services=dict(self._plan.services),
         )
-        async with self._parts.sample(self._streams, self._log):
+        async with self._parts.sample(self._streams, self._log), self._parts.ledger(self._log) as self._ledger:
             async with probing(self._plan.probes, scope, self._parts.read, self._log):
                 if refusal := await self._baseline():
                     return refusal
@@ -128,8 +141,10 @@ class Supervisor:
                         await self._inject()
                         await self._hold()
                     finally:
+                        await self._procedure.end(self._stop.detail or _UNSEEN)
                         await self._undo()
                 await self._failback()
+                await self._way_home.end(self._stop.detail)
             await self._settle()
         return self._end()
 
@@ -163,7 +178,8 @@ class Supervisor:
         checks += await came_in(doors, arrived, drill.client.interval, LOOK_DEADLINE)
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
-        if refusal := self._refusal([*checks, *counted], "baseline") or self._stopped_early():
+        written = await self._ledger.baseline(drill.steady)
+        if refusal := self._refusal([*checks, *counted, *written], "baseline") or self._stopped_early():
             return refusal
         return self._refusal([await self._shield.up()], "protection") or self._stopped_early()
 
@@ -194,9 +210,25 @@ class Supervisor:
             self._note("error", f"no hold, because {'; '.join(child.failures)}")
         else:
             self._log(PhaseStart(phase=Phase.HOLD))
+            self._procedure.begin(self._due)
             await self._wait(self._drill.phases.hold, child.ended)
+            if self._procedure.begun:
+                # Beyond the hold: a recovery that takes longer than planned is measured, not cut.
+                await self._wait(self._procedure.longest, self._procedure.done, child.ended)
+            await self._procedure.end(self._stop.detail or _UNSEEN)
             if child.ended.is_set():
                 self._note("error", f"the injector ended during the hold: {child.ending()}")
+            elif not self._stop:
+                await self._vigil.do(self._ledger.after_failover(), READ_BACK)
+
+    def _due(self) -> str | None:
+        """Why the procedure begins now; None while it does not."""
+        if self._drill.detect == "fault":
+            return "the fault is confirmed"
+        steady = self._drill.steady
+        if seen := outage(self.watch, steady, time.monotonic()) or writers_out(self._vigil.writes, steady):
+            self._note("info", f"the outage is seen: {seen}")
+        return seen
 
     async def _undo(self) -> None:
         """Put everything back. Nothing shortens this: signals and guards have had their say."""
@@ -214,8 +246,11 @@ class Supervisor:
         self._log(PhaseStart(phase=Phase.FAILBACK))
         began, drill, entries = time.monotonic(), self._drill, self.watch.of("entry")
         shortest = drill.steady.window + drill.client.timeout + GRACE
+        self._way_home.begin(lambda: "the faults are undone")
+        await self._wait(self._way_home.longest, self._way_home.done)
+        until = max(began + drill.phases.failback, time.monotonic() + 2 * shortest if self._way_home.begun else 0.0)
         await self._wait(shortest)
-        while not self._stop and time.monotonic() < began + drill.phases.failback:
+        while not self._stop and time.monotonic() < until:
             now = time.monotonic()
             steady = steady_checks(self.watch, drill.steady, entries, now, "failback")
             if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
@@ -227,10 +262,13 @@ class Supervisor:
     async def _settle(self) -> None:
         self._log(PhaseStart(phase=Phase.SETTLE))
         await self._wait(self._drill.phases.settle)
+        await self._ledger.after_failback()
         checks = await completeness(self._parts.census, self._before, FULL_HOUSE, LOOK_DEADLINE)
         residue = await run_looks({f"residue/{n}": look for n, look in self._parts.slate.items()}, LOOK_DEADLINE)
         for check in [*checks, *residue]:
             self._log(check)
+        for told in await tell(self._parts.away, LOOK_DEADLINE):
+            self._note("warning", told)
         if self._outstanding:
             # A guardian or a person may have been at work since.
             self._outstanding = await self._put_back.left()

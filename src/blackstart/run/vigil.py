@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from blackstart.evidence.reader import EVIDENCE
 from blackstart.evidence.records import Body, FaultEvent, FaultState, Note, Reading, Samples, Stream
+from blackstart.evidence.written import Writes
 from blackstart.plan.resolve import Plan
 from blackstart.run.guards import Guards
 from blackstart.run.log import Log
@@ -39,6 +42,8 @@ class Vigil:
         """The traceback of what failed in this process."""
         self.back: set[str] = set()
         """Faults that were told to be put back."""
+        self.writes: Writes | None = None
+        """What the ledger's writers did last."""
         self._guards: Guards | None = None
         self._undoing = False
         self.log.listen(self._see)
@@ -61,6 +66,15 @@ class Vigil:
             await first_of(min(TICK, end - time.monotonic()), self.stop, *events)
             self._check_guards()
 
+    async def do(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Do something on the side while waiting; it is given up when the time is over or the run must stop."""
+        task, done = asyncio.create_task(work), asyncio.Event()
+        task.add_done_callback(lambda _: done.set())
+        await self.wait(seconds, done)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
     def note(self, level: Literal["info", "warning", "error"], text: str) -> None:
         """Write down something that people should know."""
         self.log(Note(level=level, text=text))
@@ -81,6 +95,8 @@ class Vigil:
         match body:
             case FaultEvent(state=FaultState.CONFIRMED_REVERTED):
                 self.back.add(body.fault)
+            case Writes():
+                self.writes = body
             case Samples():
                 self.watch.see(body)
                 if self._guards:

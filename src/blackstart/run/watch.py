@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from blackstart.evidence.records import Check, Samples, Stream
+from blackstart.evidence.written import Writes
 from blackstart.judge.case import STRAY
 from blackstart.schema.drill import Steady
 
@@ -99,6 +100,22 @@ def _steady_check(window: Window, steady: Steady, name: str) -> Check:
         return Check(name=name, ok=None, detail=detail)
     detail = f"{window.success:.1%} of {window.total} requests good, needs {steady.success:.1%}"
     return Check(name=name, ok=window.success >= steady.success, detail=detail)
+
+
+def outage(watch: Watch, steady: Steady, now: float) -> str | None:
+    """The first stream of an entry that is not steady any more, in words; None while all are, or say nothing."""
+    found = steady_checks(watch, steady, watch.of("entry"), now, "outage")
+    return next((f"{check.name.partition('/')[2]}: {check.detail}" for check in found if check.ok is False), None)
+
+
+def writers_out(last: Writes | None, steady: Steady) -> str | None:
+    """Why the ledger's writers are not served any more, by what they did in the last second; None while they are."""
+    if last is None or last.state != "running":
+        return None
+    known = last.ok + last.failed + last.indeterminate
+    if known and last.ok >= steady.success * known:
+        return None
+    return f"writes of {last.service}: {last.ok} of {known} acknowledged in the last second"
 
 
 def shares(watch: Watch, steady: Steady, streams: Iterable[str], now: float) -> dict[str, dict[str, float]]:

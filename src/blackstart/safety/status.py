@@ -1,9 +1,10 @@
-"""What goes on in a fleet, and what earlier runs left there: runs, locks, Leases, guardians, faults, cuts."""
+"""What goes on in a fleet, and what earlier runs left there: runs, locks, Leases, guardians, faults, cuts, stores."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.undo import Store
 from blackstart.fleet.model import Fleet
 from blackstart.safety import claims
@@ -75,6 +76,19 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Away:
+    """A store whose primary is not at home, or is being moved. `owned`: by a run that is alive."""
+
+    store: str
+    primary: str
+    home: str
+    stage: str
+    run: str
+    owned: bool
+    next: str
+
+
+@dataclass(frozen=True)
 class Status:
     """All of it. `away`: what could not be asked, and why; `damaged`: records that cannot be read."""
 
@@ -86,14 +100,15 @@ class Status:
     guardians: list[Guardian]
     roles: list[Role]
     cuts: list[Cut]
+    stores: list[Away]
     away: dict[str, str]
     damaged: list[str]
 
     @property
     def ownerless(self) -> bool:
         """Whether something is left, or may be for all that is known, that nobody who is alive works on."""
-        owned = [fault.owned for fault in self.outstanding] + [role.owned for role in self.roles]
-        if self.damaged or not all(owned):
+        left: list[Outstanding | Role | Away] = [*self.outstanding, *self.roles, *self.stores]
+        if self.damaged or not all(it.owned for it in left):
             return True
         # Whose a cut is, and what is where nobody answers, cannot be told while a run goes on.
         return not any(run.alive for run in self.runs) and bool(self.cuts or self.away)
@@ -107,6 +122,7 @@ def status(store: Store, fleet: Fleet) -> Status:
     """Look at the store and the fleet once, and at Leases of runs that are not of this machine until they tell."""
     sight, contents = look(fleet), store.read()
     here = store.runs()
+    promotions, torn = Promotions(store.state).read()
     alive = {run for run in here if store.is_alive(run)}
     alive |= claims.renewed(fleet, [claim for claim in sight.claims if claim.run not in here])
     recorded = [
@@ -141,8 +157,13 @@ def status(store: Store, fleet: Fleet) -> Status:
         guardians=[Guardian(guard.cluster, guard.ref.name, guard.run, guard.active) for guard in sight.guards],
         roles=[Role(role.cluster, role.ref.name, role.run, role.run in alive) for role in sight.roles],
         cuts=[Cut(cut.place, cut.table, cut.live) for cut in sight.cuts],
+        stores=[
+            Away(p.store, p.region, p.home, p.stage, p.run, p.run in alive, p.advice)
+            for p in promotions
+            if p.fleet == fleet.fleet
+        ],
         away=sight.away,
-        damaged=[str(path) for path in contents.damaged],
+        damaged=[str(path) for path in (*contents.damaged, *torn)],
     )
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from blackstart.schema.base import NAME, Model, Ratio, Seconds
+from blackstart.schema.procedure import Step
 
 Name = Annotated[str, Field(pattern=NAME)]
 
@@ -92,6 +93,21 @@ class Phases(Model):
     settle: Seconds = Field(default=2.0, ge=0)
 
 
+class Ledger(Model):
+    """Numbered writes through the `writes` of a service, from the baseline to the settle phase.
+
+    Each of the `writers` has one write in flight and rests for `interval`
+    after its outcome; a write that is not answered within `timeout` is
+    indeterminate, and never sent again. Every store of the service is read in
+    full after the failover and after the fail-back.
+    """
+
+    service: str
+    writers: int = Field(default=20, ge=1, le=500)
+    interval: Seconds = Field(default=0.1, gt=0)
+    timeout: Seconds = Field(default=2.0, gt=0)
+
+
 class RtoObjective(Model):
     """From T0 to the start of lasting recovery, as clients see it."""
 
@@ -134,8 +150,45 @@ class ReadingObjective(Model):
     during: Literal["baseline", "hold", "failback"] = "hold"
 
 
+class _Kept(Model):
+    """Of what is read back: every store of the ledger's service and every record of it, or only those named."""
+
+    service: str
+    store: str | None = None
+    record: str | None = None
+
+
+class RpoObjective(_Kept):
+    """How old, at T0, the oldest acknowledged write that is missing may be; 0 when none is missing."""
+
+    kind: Literal["rpo"]
+    objective: Seconds
+
+
+class LostWritesObjective(_Kept):
+    """How many acknowledged writes may be missing, in each record."""
+
+    kind: Literal["lost-writes"]
+    objective: int = Field(default=0, ge=0)
+
+
+class OrderObjective(_Kept):
+    """No write twice and, where the record has an order, none after a later one of its writer."""
+
+    kind: Literal["order"]
+
+
+WritesObjective = RpoObjective | LostWritesObjective | OrderObjective
+
 Objective = Annotated[
-    RtoObjective | FailbackObjective | AvailabilityObjective | CompletenessObjective | ReadingObjective,
+    RtoObjective
+    | FailbackObjective
+    | AvailabilityObjective
+    | CompletenessObjective
+    | ReadingObjective
+    | RpoObjective
+    | LostWritesObjective
+    | OrderObjective,
     Field(discriminator="kind"),
 ]
 
@@ -169,6 +222,7 @@ class Drill(Model):
         description="roles of the regions whose service the fault takes away; empty where all must go on serving"
     )
     client: Client = Client()
+    ledger: Ledger | None = None
     steady: Steady = Steady()
     phases: Phases = Phases()
     lease: Seconds = Field(
@@ -176,6 +230,12 @@ class Drill(Model):
         ge=3,
         description="after so long without a sign of life from the runner, what it broke is put back without it",
     )
+    detect: Literal["outage", "fault"] = Field(
+        default="outage",
+        description="when the procedure begins: once clients see the outage, or as soon as the fault is confirmed",
+    )
+    procedure: list[Step] = []
+    failback_procedure: list[Step] = []
     probes: list[Name] = []
     objectives: list[Objective] = Field(min_length=1)
     guards: list[Guard] = [Guard(watch="survivors")]

@@ -90,6 +90,20 @@ class ObjectiveResult(Model):
     high: float | None = None
 
 
+class Split(Model):
+    """Whose the time from T0 to the recovery was, seconds; together they are `recovered_s`.
+
+    `detect_s`: until the first step of the procedure; `decide_s`: in steps of
+    people; `promote_s`: in the others; `propagate_s`: from the last one's end
+    until clients were served for good, None if they were not.
+    """
+
+    detect_s: float
+    decide_s: float
+    promote_s: float
+    propagate_s: float | None
+
+
 class Clock(Model):
     """The times of one service, seconds after the earliest moment at which T0 can lie; None: did not happen.
 
@@ -105,6 +119,7 @@ class Clock(Model):
     resolution_s: float | None
     failback_s: float | None
     held_s: float | None = None
+    split: Split | None = None
 
 
 class Tally(Model):
@@ -118,6 +133,54 @@ class Tally(Model):
     missing: int = 0
 
 
+class LostWriteResult(Model):
+    """An acknowledged write that is missing.
+
+    `acknowledged_s`: when, seconds after T0 (negative: before). `by`: who
+    said so. `replication`: what the store's probes had last said by then.
+    """
+
+    id: str
+    acknowledged_s: float
+    by: str = ""
+    replication: str = ""
+
+
+class StoreWrites(Model):
+    """What became of the numbered writes in one record of one member of a store, after `moment`.
+
+    Only members that take writes (`writable`) are judged. `new`: lost, and
+    not lost yet at the moment before. `rpo_s`: docs/verdicts.md.
+    `lost_at_most`: none of n is lost, so with 95 % confidence at most this
+    share of all (3/n). `lost_writes`: the oldest, at most 200.
+    """
+
+    service: str
+    store: str
+    record: str
+    moment: str
+    member: str
+    server: str = ""
+    writable: bool | None = None
+    no_data: str | None = None
+    detail: str = ""
+    ids: int = 0
+    acknowledged: int = 0
+    failed: int = 0
+    indeterminate: int = 0
+    lost: int = 0
+    new: int = 0
+    recovered: int = 0
+    duplicated: int = 0
+    phantom: int = 0
+    reordered: int = 0
+    gaps: int = 0
+    rpo_s: float | None = None
+    lost_at_most: float | None = None
+    lost_writes: list[LostWriteResult] = []
+    odd: list[str] = []
+
+
 class FaultResult(Model):
     """One fault's life."""
 
@@ -128,6 +191,19 @@ class FaultResult(Model):
     confirmed: bool
     reverted: bool
     confirmed_reverted: bool
+    detail: str = ""
+
+
+class StepResult(Model):
+    """One step of the procedure, or of the one that leads home; `started_s` counts from T0."""
+
+    part: Literal["procedure", "failback"]
+    step: str
+    kind: str
+    by: Literal["machine", "person", "flag"]
+    outcome: Literal["done", "failed", "not_executed", "unknown"]
+    started_s: float | None
+    duration_s: float | None
     detail: str = ""
 
 
@@ -193,8 +269,10 @@ class Result(Model):
     clock: dict[str, Clock]
     tallies: dict[str, dict[str, Tally]] = {}
     forecasts: dict[str, Foreseen] = {}
+    writes: list[StoreWrites] = []
     faults: list[FaultResult]
     dependencies: Dependencies | None = None
+    steps: list[StepResult] = []
     undo: Undo
     versions: dict[str, str]
     digests: dict[str, str]

@@ -1,4 +1,4 @@
-"""HTTP GET from a place: one attempt, no redirects, a bounded answer.
+"""HTTP from a place: one attempt, no redirects, a bounded answer.
 
 Not one of the usual clients: they send a GET again when a kept connection
 turns out to be closed, and cost so much that the schedule of a fast stream
@@ -21,9 +21,9 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from blackstart.fleet.headers import Pairs
+from blackstart.fleet.http1 import Answer, BadAnswer, parse
 from blackstart.fleet.model import Place
-from blackstart.probes.http1 import Answer, BadAnswer, parse
-from blackstart.probes.sockets import connect_to
+from blackstart.fleet.sockets import connect_to
 
 _IDLE = 8
 _DNS_TTL = 1.0
@@ -36,32 +36,50 @@ Endpoint = tuple[str, int, bool]
 
 @dataclass(frozen=True)
 class Request:
-    """A GET, ready to be sent. What is sent may hold secrets."""
+    """A request, ready to be sent; it may hold secrets. `whole`: of an error, too, the body matters."""
 
     endpoint: Endpoint
     data: bytes = field(repr=False)
+    whole: bool = False
 
 
 @lru_cache(maxsize=1024)
 def request_of(url: str, keep: bool = True, headers: Pairs = ()) -> Request:
     """The GET for a URL, with headers beside the client's own, or in their place. Raises ValueError."""
+    endpoint, target, host = _parts(url)
+    return Request(endpoint, get_head(target, host, keep, headers))
+
+
+def post(url: str, body: bytes, headers: Pairs) -> Request:
+    """A POST of JSON for a connection of its own, its answer wanted whole. Raises ValueError."""
+    endpoint, target, host = _parts(url)
+    framing = (("Content-Type", "application/json"), ("Content-Length", str(len(body))))
+    return Request(endpoint, _head("POST", target, host, keep=False, headers=(*framing, *headers)) + body, whole=True)
+
+
+def _parts(url: str) -> tuple[Endpoint, str, str]:
+    """Where a URL leads, what is asked there, and the header Host."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or any(c <= " " for c in url):
         raise ValueError(f"{url!r} is not a URL with a host; write it like http://198.18.0.1:80/")
     tls = parts.scheme == "https"
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    data = get_head(target, parts.netloc.rpartition("@")[2], keep, headers)
-    return Request((parts.hostname, parts.port or (443 if tls else 80), tls), data)
+    endpoint = (parts.hostname, parts.port or (443 if tls else 80), tls)
+    return endpoint, target, parts.netloc.rpartition("@")[2]
 
 
 def get_head(target: str, host: str, keep: bool, headers: Pairs = ()) -> bytes:
     """The whole of a GET."""
+    return _head("GET", target, host, keep, headers)
+
+
+def _head(method: str, target: str, host: str, keep: bool, headers: Pairs) -> bytes:
     own = {"Host": host, "User-Agent": "blackstart", "Accept-Encoding": "identity"}
     said = {name.lower() for name, _ in headers}
     fields = [(name, value) for name, value in own.items() if name.lower() not in said] + list(headers)
     lines = [f"{name}: {value}" for name, value in fields]
     end = [] if keep else ["Connection: close"]
-    return "\r\n".join([f"GET {target} HTTP/1.1", *lines, *end, "\r\n"]).encode()
+    return "\r\n".join([f"{method} {target} HTTP/1.1", *lines, *end, "\r\n"]).encode()
 
 
 def check_host(url: str, place: Place) -> None:
@@ -79,6 +97,7 @@ class Connection(asyncio.Protocol):
     def __init__(self) -> None:
         self.open = False
         self._data = b""
+        self._whole = False
         self._answer: asyncio.Future[Answer] | None = None
 
     async def ask(self, request: Request) -> Answer:
@@ -86,6 +105,7 @@ class Connection(asyncio.Protocol):
         self._answer = asyncio.get_running_loop().create_future()
         if not self.open:
             raise _reset()
+        self._whole = request.whole
         self._transport.write(request.data)
         try:
             return await self._answer
@@ -126,7 +146,7 @@ class Connection(asyncio.Protocol):
         if self._answer is None or self._answer.done():
             return
         try:
-            answer = parse(self._data, ended) if self._data else None
+            answer = parse(self._data, ended, self._whole) if self._data else None
         except BadAnswer as error:
             self._answer.set_exception(error)
         else:
@@ -162,7 +182,10 @@ class Session:
 
     async def get(self, url: str, headers: Pairs = ()) -> Answer:
         """Ask once. Raises OSError, BadAnswer, ValueError; the caller sets the deadline."""
-        request = request_of(url, self.keep, headers)
+        return await self.ask(request_of(url, self.keep, headers))
+
+    async def ask(self, request: Request) -> Answer:
+        """The same for any request."""
         idle = self._idle.setdefault(request.endpoint, [])
         while idle:
             if (connection := idle.pop()).open:
@@ -264,4 +287,16 @@ def anyone() -> ssl.SSLContext:
     return context
 
 
-__all__ = ["Answer", "BadAnswer", "Connection", "Session", "check_host", "get", "open_connection", "session"]
+__all__ = [
+    "Answer",
+    "BadAnswer",
+    "Connection",
+    "Request",
+    "Session",
+    "check_host",
+    "get",
+    "open_connection",
+    "post",
+    "request_of",
+    "session",
+]

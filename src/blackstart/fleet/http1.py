@@ -32,11 +32,11 @@ class Answer:
         return 200 <= self.status < 300
 
 
-def parse(data: bytes, ended: bool = False) -> Answer | None:
+def parse(data: bytes, ended: bool = False, whole: bool = False) -> Answer | None:
     """The answer that `data` holds, None while it is incomplete; `ended`: the server sends no more. Raises BadAnswer.
 
-    Of an answer other than 2xx the status is enough: when its body is not
-    there yet the connection is not kept.
+    Of an answer other than 2xx the status is enough, unless it is wanted
+    `whole`: when its body is not there yet the connection is not kept.
     """
     end = data.find(b"\r\n\r\n")
     if end < 0:
@@ -45,11 +45,12 @@ def parse(data: bytes, ended: bool = False) -> Answer | None:
         return None
     status, keep, headers = _head(data[:end])
     if status < 200:
-        return parse(data[end + 4 :], ended)
-    body, rest = _body(status, headers, data[end + 4 :], ended)
+        return parse(data[end + 4 :], ended, whole)
+    whole = whole or 200 <= status < 300
+    body, rest = _body(status, headers, data[end + 4 :], ended, whole)
     if body is not None:
         return Answer(status, body, keep and rest == b"")
-    return None if 200 <= status < 300 else Answer(status, b"", keep=False)
+    return None if whole else Answer(status, b"", keep=False)
 
 
 def _head(head: bytes) -> tuple[int, bool, dict[bytes, bytes]]:
@@ -65,7 +66,9 @@ def _head(head: bytes) -> tuple[int, bool, dict[bytes, bytes]]:
     return int(status), wanted and framed, headers
 
 
-def _body(status: int, headers: dict[bytes, bytes], data: bytes, ended: bool) -> tuple[bytes | None, bytes]:
+def _body(
+    status: int, headers: dict[bytes, bytes], data: bytes, ended: bool, whole: bool
+) -> tuple[bytes | None, bytes]:
     """The body, None while it is incomplete, and what follows it."""
     if status in (204, 304):
         return b"", data
@@ -75,7 +78,7 @@ def _body(status: int, headers: dict[bytes, bytes], data: bytes, ended: bool) ->
         _check(len(data))
         return (data if ended else None), b""
     size = _number(headers[b"content-length"], 10)
-    if 200 <= status < 300:
+    if whole:
         _check(size)
     return (data[:size], data[size:]) if len(data) >= size else (None, b"")
 

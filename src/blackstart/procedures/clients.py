@@ -1,0 +1,76 @@
+"""Tells clients where the primary is: the ConfigMap that fleet.yaml names, in every member's cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.model import Cluster, Fleet
+from blackstart.fleet.objects import Ref
+from blackstart.fleet.stores import Address, Store
+from blackstart.procedures.base import StepError
+from blackstart.schema.errors import BlackstartError
+
+CONFIG_MAPS = "v1/configmaps"
+
+_TRIES = 5
+
+
+class Taken(StepError):  # noqa: N818 - a state of the world, not a mistake
+    """Someone else wrote another address; it is left alone."""
+
+
+def point(fleet: Fleet, store: Store, address: str) -> str:
+    """Write the address everywhere, all clusters at once; who was told, and who was not.
+
+    A cluster that does not answer is only told about: its turn comes with the
+    next step. Raises StepError when somebody else wrote another address, or
+    nobody could be told.
+    """
+    if (where := store.clients) is None:
+        return "clients were not told: the store has no `clients` in fleet.yaml"
+    known = [member.client_address for member in store.members.values()]
+    with ThreadPoolExecutor(max_workers=len(store.members)) as pool:
+        clusters = {region: fleet.regions[region].cluster for region in store.members}
+        jobs = {r: pool.submit(_outcome, cluster, where, address, known) for r, cluster in clusters.items()}
+        found = {region: job.result() for region, job in jobs.items()}
+    taken = [str(error) for error in found.values() if isinstance(error, Taken)]
+    away = [f"{region} ({error})" for region, error in found.items() if error and not isinstance(error, Taken)]
+    told = [region for region, error in found.items() if error is None]
+    said = f"clients told in {', '.join(told) or 'no region'}" + (f"; not told: {'; '.join(away)}" if away else "")
+    if taken or not told:
+        raise StepError("; ".join([*taken, said]))
+    return said
+
+
+def _outcome(cluster: Cluster, where: Address, address: str, known: Sequence[str]) -> BlackstartError | None:
+    try:
+        _write(cluster, where, address, known)
+    except BlackstartError as error:
+        return error
+    return None
+
+
+def _write(cluster: Cluster, where: Address, address: str, known: Sequence[str]) -> None:
+    ref = Ref(CONFIG_MAPS, where.namespace, where.configmap)
+    with Kube(cluster) as kube:
+        kube.verify_identity()
+        for left in reversed(range(_TRIES)):
+            found = kube.get(ref)
+            value = (found.get("data") or {}).get(where.key)
+            if value == address:
+                return
+            if value not in (None, *known):
+                raise Taken(
+                    f"cluster {cluster.context!r}: {ref} has {where.key}={value!r}, which is no server of the store; "
+                    f"it is left alone; set it to {address} if that is right"
+                )
+            version = found["metadata"]["resourceVersion"]
+            try:
+                kube.patch(ref, {"metadata": {"resourceVersion": version}, "data": {where.key: address}})
+            except KubeError as error:
+                if error.status != 409 or not left:
+                    raise
+            else:
+                return
