@@ -38,6 +38,7 @@ def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "GRACE", 0.1)
     monkeypatch.setattr(supervisor, "GRACE", 0.1)
     monkeypatch.setattr(readback, "PAUSE", 0.1)
+    monkeypatch.setattr(readback, "REST", 0.3)
     for name in ("BASELINE", "FAILOVER", "FAILBACK"):
         monkeypatch.setattr(ledger, name, 2.0)
 

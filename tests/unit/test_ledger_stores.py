@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -274,6 +275,19 @@ def test_members_that_are_written_to_meanwhile_are_all_there(redis: Pair[Redis],
     us, eu = look(fleet, writes, 30.0, all_there, busy)
     assert (us.lost, eu.lost) == (0, 0)
     assert next(looks) < 20
+
+
+def test_what_an_outbox_brings_late_is_not_lost(redis: Pair[Redis], tmp_path: Path) -> None:
+    fleet, writes = storekit.fleet(tmp_path, db=redis), some(10)
+    real, began = holding(fleet, RUN), time.monotonic()
+    put(redis.us, writes)
+
+    def behind(store: str, member: str) -> Holding:
+        found = real(store, member)
+        return found if time.monotonic() - began > 1.5 else replace(found, ids={"orders": found.ids["orders"][:4]})
+
+    us, _ = look(fleet, writes, 30.0, at_rest, behind)
+    assert us.lost == 0
 
 
 def test_a_reader_that_crashes_is_an_unknown(redis: Pair[Redis], tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,6 +22,9 @@ ONE = 20.0
 
 PAUSE = 0.5
 """Seconds between two looks."""
+
+REST = 2.0
+"""Seconds in which what is missing must not come to be believed missing: an outbox may be behind."""
 
 Hold = Callable[[str, str], Holding]
 """Reads a member (store, region) in full, in a thread; raises Unread."""
@@ -70,7 +74,7 @@ Look = Mapping[str, Sequence[Seen]]
 
 
 Enough = Callable[[Sequence[Seen], Sequence[Seen]], bool]
-"""Whether a look at a store's members says enough, beside the look before (empty: there was none)."""
+"""Whether a look at a store's members says enough, beside one of REST seconds before (empty: there was none)."""
 
 
 async def look_until(
@@ -78,14 +82,17 @@ async def look_until(
 ) -> Look:
     """Look again and again until that says enough of every store, for at most `patience` seconds; the last look."""
     end = time.monotonic() + patience
-    before: Look = {}
+    looks: deque[tuple[float, Look]] = deque([(0.0, {})])
     while True:
         now = await look(stores, read, writes)
+        while len(looks) > 1 and looks[1][0] <= time.monotonic() - REST:
+            looks.popleft()
+        before = looks[0][1]
         if all(enough(members, before.get(name, ())) for name, members in now.items()):
             return now
         if time.monotonic() + PAUSE > end:
             return now
-        before = now
+        looks.append((time.monotonic(), now))
         await asyncio.sleep(PAUSE)
 
 
@@ -95,7 +102,7 @@ def all_there(now: Sequence[Seen], _: Sequence[Seen]) -> bool:
 
 
 def at_rest(now: Sequence[Seen], before: Sequence[Seen]) -> bool:
-    """Some member takes writes; where it lacks something, that did not come since the look before."""
+    """Some member takes writes; where it lacks something, that did not come for REST seconds."""
     then = {seen.member: seen for seen in before}
     takers = [seen for seen in now if seen.writable]
     return bool(takers) and all(
