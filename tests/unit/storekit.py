@@ -417,6 +417,8 @@ def _options(home: Path) -> dict[str, str]:
     """Small, whoever runs it."""
     return {
         "datadir": f"{home}/data",
+        # A server that starts removes the temporary tables that it finds, another's too.
+        "tmpdir": str(home),
         "socket": f"{home}/sock",
         "pid-file": f"{home}/pid",
         "user": "root" if os.getuid() == 0 else "",

@@ -10,6 +10,7 @@ from blackstart.plan.mesh.check import FORM, RULES
 from blackstart.plan.mesh.model import KINDS, Said
 
 MANUAL = (Path(__file__).resolve().parents[2] / "docs" / "mesh.md").read_text()
+OF_DATA = {"--data", "--rpo"}
 ROW = re.compile(r"^\| (BSM\d+) \| (\w+) \| (.+?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 
@@ -23,7 +24,12 @@ def test_every_rule_is_listed() -> None:
 
 def test_every_option_and_kind_is_explained() -> None:
     options = {name for option in command.params for name in option.opts if name.startswith("--")}
-    assert {*re.findall(r"^\| `(--\w+)", MANUAL, re.MULTILINE)} == options - {"--output", "--fleet", "--mesh"}
-    assert all(option in MANUAL for option in options - {"--output"})
+    assert {*re.findall(r"^\| `(--\w+)", MANUAL, re.MULTILINE)} == options - {
+        "--output",
+        "--fleet",
+        "--mesh",
+        *OF_DATA,
+    }
+    assert all(option in MANUAL for option in options - {"--output", *OF_DATA})
     assert all(kind in MANUAL for kind in KINDS)
     assert f"{Said().rto:g} s" in MANUAL

@@ -47,6 +47,15 @@ def foreign(module: str, func: str, **arguments: object) -> dict[str, Any]:
 FOREIGN = {"type": "action", "name": "x", "provider": {"type": "process", "path": "true"}}
 ACCEPTED = {**FOREIGN, "undo": "none", "reason": "it changes nothing"}
 
+
+def stored(func: str) -> dict[str, Any]:
+    """A fault on a store of which fleet.yaml says too little."""
+    members = {region: {"address": f"db.{region}:3306", "place": "operator"} for region in ("us", "eu")}
+    store = {"kind": "mariadb", "primary": "us", "members": members}
+    changes = method(ours(func, store="orders", region="standby"))
+    return {**changes, "fleet": {"stores": {"orders": store}}}
+
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
@@ -105,6 +114,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS407", method({**FOREIGN, "undo": "none"}), "says `undo: none` without a `reason`"),
     ("BS407", method(foreign("pod", "exec_in_pods", cmd="true")), "nobody knows how to put this back"),
     ("BS408", method(ours("gateway_kill", region="primary")), "region 'us' has no `mesh`; the lab has one with"),
+    ("BS403", method(ours("stop_replication", store="databse", region="standby")), "unknown store in fleet"),
+    ("BS409", stored("stop_replication"), "stores.orders has no `admin`; add a user"),
+    ("BS409", stored("kill_store"), "stores.orders.members.eu has no `power`; say how to kill it"),
+    ("BS409", stored("sever_store"), "stores.orders.members.us: a cut needs an IPv4 address, not 'db.us'"),
+    ("BS302", {"probe": {"kind": "mysql", "store": "databse", "service": None}}, "unknown name in fleet"),
 ]
 
 

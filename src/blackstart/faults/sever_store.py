@@ -1,8 +1,8 @@
 """Cuts the replication of a store between a region and all others; everything else between them goes on.
 
-Each place drops what the other members' servers send to processes of its own,
-by address and port. Traffic that a place only passes on, such as its pods', is
-not touched. The drops expire in the kernel.
+The place of each member's region drops what the other members' servers send to
+processes there, by address and port. Traffic that a place only passes on, such
+as its pods', is not touched. The drops expire in the kernel.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.base import Model
 
 _CONNECT = 1.0
-_SLACK = 1.0
+_SLACK = 1.5
+_LATE = 2.0
+_PAUSE = 0.1
+_STEP = 0.2
 _CONFIRM_REVERTED = 120.0
 
 
@@ -80,10 +83,11 @@ class SeverStore(Dropping):
         """At each end, what comes from the other end's servers."""
         found = _Data.model_validate(data)
         store, mine = storeparts.parts(fleet, found)
-        others = [member for region, member in store.members.items() if region != found.region]
-        addresses = {mine.place: [member.client_address for member in others]}
-        for member in others:
-            addresses.setdefault(member.place, []).append(mine.client_address)
+        others = {region: member for region, member in store.members.items() if region != found.region}
+        # Where the server runs: a member's own place is only where it is asked from.
+        addresses = {fleet.regions[found.region].place: [member.client_address for member in others.values()]}
+        for region in others:
+            addresses.setdefault(fleet.regions[region].place, []).append(mine.client_address)
         return {place: [to_processes(list(dict.fromkeys(each)))] for place, each in addresses.items()}
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
@@ -120,17 +124,18 @@ class SeverStore(Dropping):
 
     def _silent(self, fleet: Fleet, undo: Undo, follower: Follower, ends: float) -> str:
         """Wait until nothing has come for longer than anything takes that is due. Raises FaultError."""
-        what, quiet = f"{undo.kind} {undo.target}", follower.every + _SLACK
+        what, quiet = f"{undo.kind} {undo.target}", follower.every + min(follower.every, _LATE) + _SLACK
         if _connects(fleet, follower):
             raise FaultError(f"{what}: {follower.at} can still open a connection to {follower.source}")
-        mark, since = look_at(fleet, follower).mark, time.monotonic()
-        while time.monotonic() - since < quiet:
+        mark, silent, before = look_at(fleet, follower).mark, 0.0, time.monotonic()
+        while silent < quiet:
             if time.monotonic() > ends:
                 raise FaultError(f"{what}: {follower.at} still hears of {follower.source} on its old connection")
-            time.sleep(0.1)
-            seen = look_at(fleet, follower)
-            if seen.mark != mark:
-                mark, since = seen.mark, time.monotonic()
+            time.sleep(_PAUSE)
+            seen, now = look_at(fleet, follower), time.monotonic()
+            # While this machine stands still, so may the replica: that is no silence of its source.
+            silent = silent + min(now - before, _STEP) if seen.mark == mark else 0.0
+            mark, before = seen.mark, now
         return f"{follower.at} has heard nothing for {quiet:g} s, and cannot connect"
 
 
@@ -148,7 +153,7 @@ def _alive(fleet: Fleet, follower: Follower) -> str:
 
 def _connects(fleet: Fleet, follower: Follower) -> bool:
     """Whether a new connection to the source opens, from where the replica is."""
-    place = fleet.places[storeparts.parts(fleet, follower.at)[1].place]
+    place = fleet.places[fleet.regions[follower.at.region].place]
     host, _, port = follower.source.rpartition(":")
     try:
         with closing(dial(place, host, int(port), _CONNECT)):
