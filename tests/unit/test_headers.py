@@ -13,11 +13,12 @@ from loopback import Server, fleet, http
 
 from blackstart.evidence.records import Reason, Samples, Stream
 from blackstart.faults import paths
+from blackstart.fleet import web
 from blackstart.fleet.headers import revealed
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Entry, Fleet, Place
 from blackstart.probes import http as http_kind
-from blackstart.probes import read, web
+from blackstart.probes import read
 from blackstart.probes.base import Scope
 from blackstart.probes.sampler import Target, sampling
 from blackstart.schema.errors import ContentError

@@ -122,6 +122,7 @@ def run(
                 listener,
                 ledger={"service": "frontend", "writers": 5, "interval": 0.05, "timeout": 2.0},
                 objectives=[
+                    {"kind": "rto", "service": "frontend", "objective": 30.0},
                     {"kind": "lost-writes", "service": "frontend", "objective": 0},
                     {"kind": "rpo", "service": "frontend", "objective": 2.0},
                 ],
