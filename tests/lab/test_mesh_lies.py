@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from labdrill import Ran, content, edited, kubectl, run_drill, settle
-from meshlab import RULE, TAKES_UP, rules
+from meshlab import RULE, TAKES_UP, instead
+from seedrules import good, with_policy
 
 from blackstart.cli import invoke
 from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.records import Phase, PhaseStart, Samples
 from blackstart.fleet.model import Fleet
+from blackstart.lab.manifests import APP
 from blackstart.schema.result import Verdict
 
 RTO = {"kind": "rto", "service": "mesh", "objective": "3s"}
@@ -83,6 +85,12 @@ def answers(ran: Ran, phase: Phase) -> list[tuple[bool, float]]:
     return found
 
 
+def ejecting(mesh: Fleet, outlier: dict[str, Any] | None) -> AbstractContextManager[None]:
+    """The lab's DestinationRule with another outlierDetection, in every region."""
+    rule = with_policy(good()[f"DestinationRule/{APP}"], outlierDetection=outlier)
+    return instead(mesh, {name: [rule] for name in mesh.regions})
+
+
 # -- endpoints that are dead are HEALTHY
 
 
@@ -94,7 +102,7 @@ def test_istiod_calls_the_dead_healthy(mesh: Fleet, tmp_path: Path, felt: bool) 
         probe["of"] = "primary"
 
     content("probes", "mesh-remote-endpoints", tmp_path, of_the_victim)
-    with rules(mesh, {"spec": {"trafficPolicy": {"outlierDetection": None}}}):
+    with ejecting(mesh, None):
         edit = judged_by(healthy, *([RTO, AVAILABILITY] if felt else []), slow="150ms")
         ran = run(mesh, tmp_path, "endpoint-blackhole", edit)
     by_istiod = next(o for o in ran.result.objectives if o.kind == "reading")
@@ -126,7 +134,7 @@ def test_a_cluster_that_istiod_has_lost_reads_as_synced(mesh: Fleet, tmp_path: P
 
 
 def test_answers_that_took_several_tries_are_bad(mesh: Fleet, tmp_path: Path) -> None:
-    with rules(mesh, {"spec": {"trafficPolicy": {"outlierDetection": {"maxEjectionPercent": None}}}}):
+    with ejecting(mesh, {"consecutive5xxErrors": 3, "interval": "1s", "baseEjectionTime": "5s"}):
         ran = run(mesh, tmp_path, "endpoint-blackhole", judged_by(RTO, AVAILABILITY, slow="150ms"))
     held = answers(ran, Phase.HOLD)
     assert sum(ok for ok, _ in held) >= 0.9 * len(held), "clients see errors: this shows nothing of retries"
