@@ -45,7 +45,7 @@ lint: setup ## ruff, mypy --strict, import-linter
 	@$(VENV)/lint-imports --no-logo
 
 bench: setup ## figures of this machine, as ratios against a reference in the same run
-	@$(BLACKSTART) lab build
+	@$(BLACKSTART) lab build --mesh
 	@for b in bench/*.py; do echo "== $$b"; $(VENV)/python $$b || exit 1; done
 
 uninstall: ## take away what make put outside this folder (the cache, the link to uv); Debian packages stay
