@@ -83,7 +83,7 @@ def _file_names(content: Content) -> Iterator[Finding]:
             yield probe.document.finding(("probe",), _misnamed(probe.spec.probe, probe.document.file.name))
 
 
-@DRILL_RULES.add("BS107", "info", "Every probe is used by an objective, a guard or the ledger; else it is only recorded.")
+@DRILL_RULES.add("BS107", "info", "An objective, a guard or the ledger uses every probe; else it is only recorded.")
 def _unused(content: Content) -> Iterator[Finding]:
     used = {name for _, name in _probe_uses(content)}
     if content.drill.ledger:
