@@ -115,15 +115,15 @@ def content(kind: str, name: str, folder: Path, edit: Callable[[dict[str, Any]],
 
 
 def shipped(kind: str, mesh: bool = False) -> list[str]:
-    """The names of shipped drills or experiments that are about a mesh, or about none."""
-    return sorted(file.stem for file in (ROOT / kind).glob("*.yaml") if _about_mesh(file) == mesh)
+    """The names of shipped drills or experiments about a mesh, or about neither a mesh nor stores."""
+    return sorted(file.stem for file in (ROOT / kind).glob("*.yaml") if _about(file) == ({"mesh"} if mesh else set()))
 
 
-def _about_mesh(file: Path) -> bool:
+def _about(file: Path) -> set[str]:
     document = yaml.safe_load(file.read_text())
     if "experiment" in document:
-        return _about_mesh(ROOT / "experiments" / f"{document['experiment']}.yaml")
-    return "mesh" in document.get("tags", [])
+        return _about(ROOT / "experiments" / f"{document['experiment']}.yaml")
+    return {"mesh", "data"} & set(document.get("tags", []))
 
 
 def kubectl(region: Region, *argv: str, stdin: str | None = None) -> str:

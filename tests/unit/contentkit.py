@@ -62,11 +62,20 @@ FLEET: dict[str, Any] = {
 
 def needs_mesh(file: Path) -> bool:
     """Whether a shipped drill or experiment is about a mesh, by the tag of its experiment."""
+    return "mesh" in _tags(file)
+
+
+def needs_data(file: Path) -> bool:
+    """Whether it is about replicated stores."""
+    return "data" in _tags(file)
+
+
+def _tags(file: Path) -> list[str]:
     if file.parent.name == "drills":
         file = content_dir("experiments") / f"{yaml.safe_load(file.read_text())['experiment']}.yaml"
     if file.parent.name == "experiments":
-        return "mesh" in yaml.safe_load(file.read_text()).get("tags", [])
-    return False
+        return list(yaml.safe_load(file.read_text()).get("tags", []))
+    return []
 
 
 def mesh_fleet(folder: Path, regions: tuple[str, ...] = ("us", "eu")) -> Path:

@@ -14,6 +14,7 @@ from faultkit import Bench, bench
 from kubeapi import NAMESPACE
 
 from blackstart.cli import invoke
+from blackstart.lab.data import sites
 from blackstart.lab.fleetfile import fleet_document, write_fleet
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.topology import topology
@@ -36,7 +37,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lab's fleet, which is not there."""
     file = tmp_path / "fleet.yaml"
     uids = {"us": "uid-us", "eu": "uid-eu"}
-    write_fleet(fleet_document(topology(("us", "eu")), LabPaths(tmp_path), uids, mesh=True), file)
+    net = topology(("us", "eu"))
+    write_fleet(fleet_document(net, LabPaths(tmp_path), uids, mesh=True, sites=sites(net)), file)
     monkeypatch.setenv("BLACKSTART_FLEET", str(file))
     return file
 

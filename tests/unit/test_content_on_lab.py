@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contentkit import mesh_fleet, needs_mesh
+from contentkit import mesh_fleet, needs_data, needs_mesh
 
 from blackstart.lab import kindfiles
+from blackstart.lab.data import sites
 from blackstart.lab.fleetfile import fleet_document, write_fleet
 from blackstart.lab.meshrules import HOST
 from blackstart.lab.paths import LabPaths
@@ -19,8 +20,10 @@ from blackstart.probes.base import Scope
 from blackstart.probes.mesh import MeshSpec, host_of, mesh_of
 from blackstart.schema.content import content_dir
 
-DRILLS = [file for file in sorted(content_dir("drills").glob("*.yaml")) if not needs_mesh(file)]
-MESH_DRILLS = [file for file in sorted(content_dir("drills").glob("*.yaml")) if needs_mesh(file)]
+ALL = sorted(content_dir("drills").glob("*.yaml"))
+DRILLS = [file for file in ALL if not needs_mesh(file) and not needs_data(file)]
+MESH_DRILLS = [file for file in ALL if needs_mesh(file)]
+DATA_DRILLS = [file for file in ALL if needs_data(file)]
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)
@@ -38,6 +41,14 @@ def test_on_the_native_lab(regions: tuple[str, ...], drill: Path, tmp_path: Path
 @pytest.mark.parametrize("regions", [("us", "eu"), ("us", "eu", "as")], ids="-".join)
 def test_on_the_lab_with_a_mesh(regions: tuple[str, ...], drill: Path, tmp_path: Path) -> None:
     assert make_plan(drill, mesh_fleet(tmp_path, regions)).notes == ()
+
+
+@pytest.mark.parametrize("drill", DATA_DRILLS, ids=lambda file: file.stem)
+def test_on_the_lab_with_stores(drill: Path, tmp_path: Path) -> None:
+    net = topology(("us", "eu"))
+    document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=sites(net))
+    write_fleet(document, tmp_path / "fleet.yaml")
+    assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)

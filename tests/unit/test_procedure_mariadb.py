@@ -156,6 +156,28 @@ def test_writers_that_wait_for_a_silent_replica_do_not_keep_the_fence_up(tmp_pat
         assert ids(pair.eu) == {"w1-0"}
 
 
+def test_home_again_a_semi_synchronous_primary_waits_for_its_replica(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path, semisync=3_600_000) as pair:
+        work = a_work(tmp_path, orders=pair)
+        pair.us.kill()
+        do(work, promote=PROMOTE)
+        pair.us.start()
+        do(work, rejoin={**REJOIN, "diverged": "rebuild"})
+        pair.eu.insert("w1-0")
+        assert waits(pair.us) == waits(pair.eu) == ("OFF", "OFF")
+        do(work, switch_back=HOME)
+        pair.us.insert("w1-1")
+        assert ids(pair.eu) == {"w1-0", "w1-1"}
+        assert (waits(pair.us), waits(pair.eu)) == (("ON", "ON"), ("OFF", "OFF"))
+
+
+def waits(server: MariaDb) -> tuple[str, str]:
+    """Whether it waits for replicas, and does so now."""
+    (wanted,) = server.sql("SHOW GLOBAL VARIABLES LIKE 'rpl_semi_sync_master_enabled'")
+    (found,) = server.sql("SHOW GLOBAL STATUS LIKE 'Rpl_semi_sync_master_status'")
+    return wanted["Value"], found["Value"]
+
+
 def suppressed(work: Callable[[], object]) -> None:
     with suppress(pymysql.Error):
         work()

@@ -83,9 +83,12 @@ def _file_names(content: Content) -> Iterator[Finding]:
             yield probe.document.finding(("probe",), _misnamed(probe.spec.probe, probe.document.file.name))
 
 
-@DRILL_RULES.add("BS107", "info", "Every probe is used by an objective or a guard; otherwise it is only recorded.")
+@DRILL_RULES.add("BS107", "info", "An objective, a guard or the ledger uses every probe; else it is only recorded.")
 def _unused(content: Content) -> Iterator[Finding]:
     used = {name for _, name in _probe_uses(content)}
+    if content.drill.ledger:
+        # What probes of stores said last is told with each write that is lost.
+        used |= {name for name, probe in content.probes.items() if probe.spec.kind in ("mysql", "redis")}
     for i, name in enumerate(content.drill.probes):
         if name not in used:
             yield content.document.finding(

@@ -82,6 +82,12 @@ class Server:
             )
         return after
 
+    def acknowledge(self, replica: Server) -> None:
+        """Let it acknowledge only what a replica has, where that one is to be a semi-synchronous one."""
+        if replica.value("@@rpl_semi_sync_slave_enabled") == "1":
+            with self.session() as sql:
+                sql.run("SET GLOBAL rpl_semi_sync_master_enabled = 1")
+
     def open(self) -> None:
         """Let it take writes. It must follow nobody."""
         with self.session() as sql:
@@ -148,6 +154,9 @@ class Server:
         login, tls = self._site.replication, self._site.store.tls
         with self.session() as sql:
             sql.run("SET GLOBAL read_only = 1")
+            if self.value("@@rpl_semi_sync_master_enabled") == "1":
+                # As a replica it would wait for one of its own with all that it applies.
+                sql.run("SET GLOBAL rpl_semi_sync_master_enabled = 0")
             if self.follows(primary):
                 # What the relay log holds is received again.
                 sql.run("STOP SLAVE")

@@ -22,7 +22,8 @@ class MariaDbMoves:
 
     needs = (
         "as `admin`: READ ONLY ADMIN, REPLICATION SLAVE ADMIN, REPLICA MONITOR, BINLOG MONITOR, CONNECTION ADMIN, "
-        "PROCESS; to rebuild, all privileges, and mariadb-dump, mariadb, mariadb-binlog on this machine"
+        "PROCESS, where replication is semi-synchronous REPLICATION MASTER ADMIN; to rebuild, all privileges, and "
+        "mariadb-dump, mariadb, mariadb-binlog on this machine"
     )
 
     def promote(self, site: Site, to: str) -> str:
@@ -133,6 +134,8 @@ def _hand_over(site: Site, target: Server, old: Server) -> str:
     except BlackstartError as error:
         old.open()
         raise StepError(f"given up, {old} takes writes again: {error}") from error
+    # Before it takes writes: a server that was started again, or rebuilt, does not wait by itself.
+    target.acknowledge(old)
     return f"{old.region} fenced, {target.region} has all of it, up to {position}"
 
 
