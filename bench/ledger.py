@@ -16,12 +16,13 @@ import argparse
 import asyncio
 import itertools
 import json
-import multiprocessing
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from kit.server import in_process, serve
 
 from blackstart.evidence.written import Writes
 from blackstart.fleet.model import Place
@@ -34,27 +35,7 @@ from blackstart.ledger.writers import Job, Writers
 
 RUN = "20260101-000000-abcd"
 ANSWER = b'{"committed": true, "region": "us", "pod": "order-service-0"}'
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 LIMIT = 2.0
-
-
-class _Server(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(HEAD + ANSWER)  # type: ignore[attr-defined]  # a Transport, by create_server
-
-
-def serve(ready: Connection) -> None:
-    """Answer at one port until killed."""
-
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0, backlog=1024)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
 
 
 def bare(url: str, count: int, seconds: float, out: Connection) -> None:
@@ -65,7 +46,7 @@ def bare(url: str, count: int, seconds: float, out: Connection) -> None:
             if time.monotonic() >= end:
                 return number - 1
             name = ids.make(RUN, writer, number)
-            await session.ask(post(url, json.dumps({"id": name}).encode(), [f"Idempotency-Key: {name}"]))
+            await session.ask(post(url, json.dumps({"id": name}).encode(), (("Idempotency-Key", name),)))
         return 0
 
     async def main() -> float:
@@ -113,14 +94,6 @@ def waits(path: Path) -> tuple[float, float]:
     return found[len(found) // 2], found[len(found) * 99 // 100]
 
 
-def in_process(work: Callable[..., None], *args: object) -> tuple[multiprocessing.Process, Connection]:
-    """Start `work` with the sending end of a pipe as its last argument."""
-    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(*args, there), daemon=True)
-    process.start()
-    return process, here  # type: ignore[return-value]  # a SpawnProcess is a Process
-
-
 def checker(count: int) -> tuple[float, float, int]:
     """Seconds of CPU of one check of `count` writes, without and with order; how many it found lost."""
     writes = [
@@ -149,7 +122,7 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=20)
     parser.add_argument("--writes", type=int, default=1_000_000)
     args = parser.parse_args()
-    server, ready = in_process(serve)
+    server, ready = in_process(serve, ANSWER)
     url = f"http://127.0.0.1:{ready.recv()}/orders"
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         plain = in_process(bare, url, args.writers, args.seconds)[1].recv()

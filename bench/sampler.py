@@ -13,14 +13,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
 import resource
 import socket
 import time
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
+
+from kit.server import in_process, serve
 
 from blackstart.evidence.records import Samples, Stream
 from blackstart.fleet.model import Entry, Place
@@ -28,7 +28,6 @@ from blackstart.probes.sampler import Sampler, Target
 from blackstart.probes.threads import prefer_this_thread
 
 ANSWER = b'{"region": "us", "pod": "user-service-0", "version": "1"}'
-HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(ANSWER)
 
 
 @dataclass(frozen=True)
@@ -57,25 +56,6 @@ class Figures:
     answer_p50: float
     cpu: float
     memory: float
-
-
-class _Server(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        self.transport.write(HEAD + ANSWER)  # type: ignore[attr-defined]  # a Transport, by create_server
-
-
-def serve(ready: Connection) -> None:
-    """Answer at one port until killed."""
-
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(_Server, "127.0.0.1", 0, backlog=1024)
-        ready.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
 
 
 def black_hole(stack: ExitStack) -> int:
@@ -176,14 +156,6 @@ def measure(load: Load, ports: list[int], out: Connection) -> None:
     out.send(asdict(figures(lateness, batches, load, before)))
 
 
-def in_process(work: Callable[..., None], *args: object) -> tuple[multiprocessing.Process, Connection]:
-    """Start `work` with the sending end of a pipe as its last argument."""
-    here, there = multiprocessing.get_context("spawn").Pipe(duplex=False)
-    process = multiprocessing.get_context("spawn").Process(target=work, args=(*args, there), daemon=True)
-    process.start()
-    return process, here  # type: ignore[return-value]  # a SpawnProcess is a Process
-
-
 def table(load: Load, bare: Figures, real: Figures) -> str:
     """Both side by side."""
     rows = [
@@ -218,7 +190,7 @@ def main() -> None:
     args = parser.parse_args()
     load = Load(args.targets, args.hertz, args.seconds)
     with ExitStack() as stack:
-        server, ready = in_process(serve)
+        server, ready = in_process(serve, ANSWER)
         stack.callback(server.kill)
         port = ready.recv()
         ports = [black_hole(stack) if i % 2 else port for i in range(load.targets)]

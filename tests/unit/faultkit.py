@@ -23,19 +23,11 @@ RUN = "run-1"
 APP = "user-service"
 
 
-@dataclass
-class Bench:
-    """Region us of a fleet, within reach of a test."""
+class Told:
+    """The undo store of a folder, and what was told while faults were made there."""
 
-    api: KubeApi
-    service: Server
     folder: Path
-    fleet_file: Path
-    events: list[Body] = field(default_factory=list)
-
-    @property
-    def fleet(self) -> Fleet:
-        return load_fleet(self.fleet_file)
+    events: list[Body]
 
     @property
     def store(self) -> Store:
@@ -51,6 +43,21 @@ class Bench:
         return "\n".join(
             e.detail if isinstance(e, FaultEvent) else e.text for e in self.events if isinstance(e, FaultEvent | Note)
         )
+
+
+@dataclass
+class Bench(Told):
+    """Region us of a fleet, within reach of a test."""
+
+    api: KubeApi
+    service: Server
+    folder: Path
+    fleet_file: Path
+    events: list[Body] = field(default_factory=list)
+
+    @property
+    def fleet(self) -> Fleet:
+        return load_fleet(self.fleet_file)
 
     @property
     def replicas(self) -> int:

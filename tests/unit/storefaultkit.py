@@ -9,20 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from faultkit import RUN, Told
 from kubeapi import UID, KubeApi
 from storekit import MariaDb, Pair, Redis, fleet_file, mariadb_pair, redis_pair
 
-from blackstart.evidence.records import Body, FaultEvent, FaultState, Note
-from blackstart.evidence.undo import Entry, Store
-from blackstart.faults.inject import Context
+from blackstart.evidence.records import Body
+from blackstart.evidence.undo import Entry
 from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 
-RUN = "run-1"
-
 
 @dataclass
-class Stores:
+class Stores(Told):
     """`orders` and `cache`, the ones that are there, in regions us and eu."""
 
     folder: Path
@@ -44,21 +42,6 @@ class Stores:
     def cache(self) -> Pair[Redis]:
         assert self.redis
         return self.redis
-
-    @property
-    def store(self) -> Store:
-        return Store(self.folder / "state")
-
-    def context(self, run: str = RUN) -> Context:
-        return Context(run, self.store, self.events.append)
-
-    def states(self) -> list[FaultState]:
-        return [event.state for event in self.events if isinstance(event, FaultEvent)]
-
-    def said(self) -> str:
-        return "\n".join(
-            e.detail if isinstance(e, FaultEvent) else e.text for e in self.events if isinstance(e, FaultEvent | Note)
-        )
 
     def entry(self, run: str = RUN) -> Entry:
         (found,) = self.store.read(run).outstanding
