@@ -158,3 +158,22 @@ def test_no_answer_is_not_an_empty_listing(monkeypatch: pytest.MonkeyPatch) -> N
     _answer(monkeypatch, 0, "")
     with pytest.raises(nft.NftError, match="no listing"):
         nft.tables(Place())
+
+
+def test_a_table_that_goes_while_it_is_looked_at_drops_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    listing = {"nftables": [{"set": {"name": "cut_interfaces"}}]}
+
+    def going(place: Place, *arguments: str, script: str = "", deadline: float = 0.0) -> str:
+        if arguments[2] == "table":
+            return json.dumps(listing)
+        raise nft.NftError("nft: exit 1: Error: No such file or directory; did you mean set")
+
+    monkeypatch.setattr(nft, "_nft", going)
+    assert not nft.drops(Place(), "bs_fault_x")
+
+    def refused(place: Place, *arguments: str, script: str = "", deadline: float = 0.0) -> str:
+        raise nft.NftError("nft: exit 1: Operation not permitted")
+
+    monkeypatch.setattr(nft, "_nft", refused)
+    with pytest.raises(nft.NftError, match="not permitted"):
+        nft.drops(Place(), "bs_fault_x")

@@ -98,11 +98,16 @@ def is_cut(place: Place, fault_id: str) -> bool:
 
 
 def drops(place: Place, table: str) -> bool:
-    """Whether a table that is there drops, and no part of it has expired."""
-    # Without elements: those of the counters may be many.
-    names = [item["set"]["name"] for item in _listing(place, "table", "inet", table, terse=True) if "set" in item]
-    cuts = [name for name in names if name.startswith(CUT)]
-    return bool(cuts) and all(_set(place, table, name).get("elem") for name in cuts)
+    """Whether a table drops, and no part of it has expired. One that goes while it is looked at does not."""
+    try:
+        # Without elements: those of the counters may be many.
+        names = [item["set"]["name"] for item in _listing(place, "table", "inet", table, terse=True) if "set" in item]
+        cuts = [name for name in names if name.startswith(CUT)]
+        return bool(cuts) and all(_set(place, table, name).get("elem") for name in cuts)
+    except NftError as error:
+        if not any(words in str(error) for words in _GONE):
+            raise
+        return False
 
 
 class Tried(NamedTuple):
