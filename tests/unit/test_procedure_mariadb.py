@@ -14,8 +14,7 @@ from stepkit import a_work, do, killed_before
 from storekit import APP, PASSWORDS, MariaDb, Pair, free_port, mariadb_pair, wait_until
 
 from blackstart.fleet.sql import Sql
-from blackstart.procedures.base import StepError, Work
-from blackstart.procedures.moves import Diverged
+from blackstart.procedures.base import Diverged, StepError, Work
 
 PROMOTE = {"store": "orders", "to": "standby"}
 REJOIN = {"store": "orders", "region": "primary"}

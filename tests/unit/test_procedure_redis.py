@@ -14,8 +14,7 @@ from stepkit import a_work, do, killed_before
 from storekit import Pair, Redis, redis_pair, wait_until
 
 from blackstart.evidence.undo import Store
-from blackstart.procedures.base import StepError, Work
-from blackstart.procedures.moves import Diverged
+from blackstart.procedures.base import Diverged, StepError, Work
 from blackstart.safety.away import settle
 
 PROMOTE = {"store": "cache", "to": "standby"}

@@ -28,6 +28,10 @@ class StepError(BlackstartError):
     """The step could not be done; says place, cause and next step."""
 
 
+class Diverged(StepError):  # noqa: N818 - a state of the world, not a mistake
+    """The server has what the primary has not: it cannot just follow."""
+
+
 class NotExecuted(StepError):  # noqa: N818 - a state of the world, not a mistake
     """Nobody did the step: it was neither done nor tried."""
 

@@ -6,10 +6,9 @@ import time
 from collections.abc import Callable
 
 from blackstart.procedures import mariadb_refill
-from blackstart.procedures.base import Deadline, Late, StepError
+from blackstart.procedures.base import Deadline, Diverged, Late, StepError
 from blackstart.procedures.gtids import Origin, only_in, parse, told
 from blackstart.procedures.mariadb import Server
-from blackstart.procedures.moves import Diverged
 from blackstart.procedures.site import Site
 from blackstart.schema.errors import BlackstartError
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from blackstart.fleet.model import Fleet
-from blackstart.procedures.base import StepError
+from blackstart.procedures.base import Diverged, StepError
 from blackstart.procedures.site import Site
 from blackstart.schema.procedure import Step
-
-
-class Diverged(StepError):  # noqa: N818 - a state of the world, not a mistake
-    """The server has what the primary has not: it cannot just follow."""
 
 
 class Moves(Protocol):

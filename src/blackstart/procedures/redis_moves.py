@@ -6,8 +6,7 @@ import base64
 import json
 import time
 
-from blackstart.procedures.base import StepError
-from blackstart.procedures.moves import Diverged
+from blackstart.procedures.base import Diverged, StepError
 from blackstart.procedures.redis import Key, Server, command
 from blackstart.procedures.site import Site
 
