@@ -47,9 +47,14 @@ class RedisMoves:
             said = _promoted_already(site, target)
         else:
             old = Server(site, site.primary)
-            if not target.follows(old):
+            if not target.follows(old) and not target.is_primary:
                 raise StepError(f"{target} does not follow {old}; let it rejoin first")
-            target.reaches(int(old.info()["master_repl_offset"]), site.deadline)
+            offset = int(old.info()["master_repl_offset"])
+            # A hand-over that a killed step asked for may still be under way.
+            site.deadline.until(
+                lambda: f"{target}: not in step with its primary",
+                lambda: _handed_over(target, old) or target.has(offset) or None,
+            )
             site.note(region=to, was=old.region, stage="begun")
             _fail_over(site, target, old)
             said = f"{old.region} handed over to {to}"
@@ -113,16 +118,20 @@ def _catch_up(site: Site, target: Server, old: Server) -> str:
 
 def _fail_over(site: Site, target: Server, old: Server) -> None:
     old.log_in()
-    host, port = site.deadline.until(
-        lambda: f"{old} does not have {target} as a replica yet", lambda: _listed(target, old)
-    )
+
+    def seen() -> tuple[str, ...] | None:
+        return () if _handed_over(target, old) else _listed(target, old)
+
+    replica = site.deadline.until(lambda: f"{old} does not have {target} as a replica yet", seen)
+    if not replica:
+        return
     milliseconds = max(1, int(1000 * site.deadline.left / 2))
     with old.session() as client:
         if old.info().get("master_failover_state", "no-failover") == "no-failover":
-            command(client, "FAILOVER", "TO", host, port, "TIMEOUT", milliseconds)
+            command(client, "FAILOVER", "TO", *replica, "TIMEOUT", milliseconds)
 
     def look() -> bool | None:
-        if target.is_primary and not old.is_primary:
+        if _handed_over(target, old):
             return True
         # From one answer: it may hand over between two.
         now = old.info()
@@ -132,6 +141,10 @@ def _fail_over(site: Site, target: Server, old: Server) -> None:
 
     # It answers at once, and goes on by itself.
     site.deadline.until(lambda: f"{old} has not handed over to {target}", look)
+
+
+def _handed_over(target: Server, old: Server) -> bool:
+    return target.is_primary and not old.is_primary
 
 
 def _listed(target: Server, old: Server) -> tuple[str, str] | None:
