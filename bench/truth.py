@@ -47,7 +47,6 @@ from labdrill import content
 LONGEST, UNDONE, MENDED = 240.0, 150.0, 60.0
 """Seconds: of a run, to put back after an interruption, until the lab is as before."""
 ROLES: Mapping[Kind, str] = {"mariadb": "database", "redis": "cache"}
-NAMES = "ledger", "evidence"
 SETTINGS = {
     "steady.window": "2s",
     "phases.hold": "12s",
@@ -125,8 +124,9 @@ def drill(watch: Watch, fleet: Fleet, folder: Path) -> None:
         if case.behind == "stopped":
             kill["pauses"]["before"] = case.seconds
         elif case.behind == "severed":
-            provider = {"type": "python", "module": "blackstart.activities.faults", "func": "sever_store"}
-            provider["arguments"] = {"store": ROLES[case.store], "region": "standby"}
+            there = {"store": ROLES[case.store], "region": "standby"}
+            sever = {"module": "blackstart.activities.faults", "func": "sever_store", "arguments": there}
+            provider = {"type": "python", **sever}
             cut = {"type": "action", "name": "the standby is cut off", "provider": provider}
             document["method"].insert(0, {**cut, "pauses": {"after": case.seconds}})
 
@@ -200,7 +200,8 @@ def one(case: Case, fleet: Fleet, paths: LabPaths, out: Path, semi_sync: bool) -
             if watch.dead and {w.moment for w in result.writes} == {"failover", "failback"}:
                 now = {region: held(server, watch.prefix) for region, server in servers.items()}
                 truth = Truth(watch.dead, watch.failover, now)
-                found = compare(result, *(file.with_name(f"{n}.ndjson").read_text() for n in NAMES), truth)
+                ledger, evidence = (file.with_name(f"{name}.ndjson").read_text() for name in ("ledger", "evidence"))
+                found = compare(result, ledger, evidence, truth)
                 pairs = "  ".join(f"{store}/{record} {a}/{b}" for (store, record), (a, b) in found.lost.items())
                 said = f"  acknowledged {found.acknowledged:5}  lost, told/true: {pairs}{said}"
                 wrong = list(found.wrong)
