@@ -229,9 +229,9 @@ def main() -> int:
     with ExitStack() as stack:
         if ours:
             stack.callback(native.down, paths, lambda _: None)
-        fleet = native.up([OLD, NEW], paths, lambda _: None, data=True, semi_sync=options.semi_sync)
-        out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blackstart-truth-")))
         try:
+            fleet = native.up([OLD, NEW], paths, lambda _: None, data=True, semi_sync=options.semi_sync)
+            out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blackstart-truth-")))
             for seed in range(options.seed, options.seed + options.runs):
                 agreed.append(one(draw(seed, options.semi_sync), fleet, paths, out.absolute(), options.semi_sync))
         except KeyboardInterrupt:
