@@ -58,7 +58,10 @@ SETTINGS = {
 
 @dataclass(frozen=True)
 class Case:
-    """The settings of a run, seconds. `behind`: how the standby's `store` gets there, `seconds` before the kill."""
+    """The settings of a run. `behind`: how the standby's `store` gets there, so many `seconds` before the kill.
+
+    A cut has to be confirmed before they begin, which takes about 5 s more.
+    """
 
     seed: int
     kill_after: float
@@ -73,7 +76,7 @@ class Case:
         load = f"{self.writers:2} writers / {1000 * self.interval:3.0f} ms"
         behind = "in step" if self.behind == "none" else f"{self.store} {self.behind} {self.seconds:.1f} s"
         how = "semi-sync" if self.semi_sync else "async"
-        return f"seed {self.seed:4}  kill after {self.kill_after:.1f} s  {load}  {behind:19} {how:9}"
+        return f"seed {self.seed:4}  kill after {self.kill_after:.1f} s  {load}  {behind:21} {how:9}"
 
 
 def draw(seed: int, semi_sync: bool) -> Case:
@@ -174,8 +177,7 @@ def mend(servers: Mapping[str, RegionData], semi_sync: bool) -> None:
         old.sql("SET GLOBAL rpl_semi_sync_master_enabled=1")
 
     def steady() -> bool | None:
-        roles = all(old.seen(k).writable and not new.seen(k).writable and new.follows(k) for k in KINDS)
-        return roles or None
+        return all(old.seen(k).writable and not new.seen(k).writable and new.follows(k) for k in KINDS) or None
 
     wait_for("the stores are as before", steady, MENDED, every=0.5, hint="`blackstart status`, `blackstart recover`")
 
@@ -189,8 +191,7 @@ def one(case: Case, fleet: Fleet, paths: LabPaths, out: Path, semi_sync: bool) -
     mend(servers, semi_sync)
     if semi_sync and not case.semi_sync:
         servers[OLD].sql("SET GLOBAL rpl_semi_sync_master_enabled=0")
-    wrong = ["it left no result"]
-    said = ""
+    wrong, said = ["it left no result"], ""
     try:
         drill(watch, fleet, folder)
         for file in watch.out.glob("*/result.json"):
@@ -202,8 +203,8 @@ def one(case: Case, fleet: Fleet, paths: LabPaths, out: Path, semi_sync: bool) -
                 truth = Truth(watch.dead, watch.failover, now)
                 ledger, evidence = (file.with_name(f"{name}.ndjson").read_text() for name in ("ledger", "evidence"))
                 found = compare(result, ledger, evidence, truth)
-                pairs = "  ".join(f"{store}/{record} {a}/{b}" for (store, record), (a, b) in found.lost.items())
-                said = f"  acknowledged {found.acknowledged:5}  lost, told/true: {pairs}{said}"
+                pairs = " ".join(f"{f'{told}/{true}':>9}" for told, true in found.lost.values())
+                said = f"  acknowledged {found.acknowledged:5}  lost {pairs}{said}"
                 wrong = list(found.wrong)
     except BlackstartError as error:
         wrong = [f"ended otherwise: {error}"]
@@ -232,6 +233,7 @@ def main() -> int:
         try:
             fleet = native.up([OLD, NEW], paths, lambda _: None, data=True, semi_sync=options.semi_sync)
             out = options.out or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="blackstart-truth-")))
+            print("lost after the failover, told/true: orders and events in the database, orders in the cache")
             for seed in range(options.seed, options.seed + options.runs):
                 agreed.append(one(draw(seed, options.semi_sync), fleet, paths, out.absolute(), options.semi_sync))
         except KeyboardInterrupt:
