@@ -2,15 +2,13 @@
 
     python bench/truth.py [--runs 5] [--seed 1] [--semi-sync] [--out DIR]
 
-Each run has its own load, kill time and standby: in step; behind, because its
-replica stopped to receive some time before the kill; or cut off. With
-`--semi-sync` the lab is started so, and each run leaves it on or switches it
-off. The truth comes from elsewhere than what is judged: rows by the `mariadb`
-client as root and keys by redis-cli, from `eu` after the failover and from
-both regions after the fail-back, and, while it is dead, the old primary's
-binary log and append-only file. Run n has the seed S + n, so that
-`--seed S+n --runs 1` repeats its settings. About 50 s each; exit code 1 unless
-all agree.
+Each run has its own load, kill time and standby: in step; behind, because its replica stopped to receive some time
+before the kill; or cut off. With `--semi-sync` the lab is started so, and each run leaves it on or switches it off.
+The truth comes from elsewhere than what is judged: rows by the `mariadb` client as root and keys by redis-cli, from
+`eu` after the failover and from both regions after the fail-back, and, while it is dead, the old primary's binary log
+and append-only file. Run n has the seed S + n, so that `--seed S+n --runs 1` repeats its settings. About 50 s each;
+exit code 1 unless all agree. A drill that is interrupted after a promotion leaves the primaries in `eu`, as it says:
+a lab that this started ends then, too; any other is led home by hand.
 """
 
 from __future__ import annotations
