@@ -225,7 +225,7 @@ def members(mark: Path) -> list[int]:
 
 def picture(fleet: Fleet) -> dict[str, Any]:
     """Everything that a drill may change and must put back."""
-    found: dict[str, Any] = {"edge": _served_by(fleet)}
+    found: dict[str, Any] = {"edge": served_by(fleet)}
     for name, place in fleet.places.items():
         tables = nft.tables(place)
         found[f"cuts at {name}"] = [table for table in tables if nft.drops(place, table)]
@@ -350,7 +350,7 @@ def _recover(fleet: Fleet, env: dict[str, str]) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def _served_by(fleet: Fleet) -> str:
+def served_by(fleet: Fleet) -> str:
     """The region that answers at the edge."""
     entry = fleet.services["user-service"].entry
     host, _, port = entry.url.split("/")[2].partition(":")
