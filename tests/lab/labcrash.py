@@ -121,11 +121,11 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
             [*argv, "--fleet", str(fleet.source)], cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT
         )
     try:
-        struck = wait(lambda: mark.exists() or runner.poll() is not None, 60.0)
-        if not struck or not mark.exists():
+        wait(lambda: bool(_struck(mark)) or runner.poll() is not None, 60.0)
+        if not (line := _struck(mark)):
             return Crashed(None, f"{case.point} was never reached", log.read_text())
         crashed = time.monotonic()
-        pid = int(mark.read_text().split()[-1])
+        pid = int(line.split()[-1])
         with _happening(case, fleet, paths, pid, mark):
             # Where nobody is left, the next run releases the lock and removes the table of an expired cut.
             seconds, differs = _back(fleet, before, crashed, husks=case.how not in _NOBODY_LEFT)
@@ -373,6 +373,12 @@ def wait(done: Callable[[], bool], seconds: float) -> bool:
             return True
         time.sleep(0.05)
     return done()
+
+
+def _struck(mark: Path) -> str:
+    """The line of the process that struck; "" until all of it is there: the file is made before it is written."""
+    line = mark.read_text() if mark.exists() else ""
+    return line if line.endswith("\n") else ""
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
