@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from blackstart.fleet import model as fleet
-from blackstart.fleet import stores
+from blackstart.fleet import backups, metrics, stores
 from blackstart.plan.check import FORM
 from blackstart.plan.lint import RULES
 from blackstart.probes import kinds
@@ -40,6 +40,9 @@ FLEET = [
     fleet.Region,
     fleet.Cluster,
     fleet.Prometheus,
+    metrics.Sidecar,
+    backups.Velero,
+    backups.Bucket,
     fleet.Mesh,
     fleet.Endpoint,
     fleet.Power,

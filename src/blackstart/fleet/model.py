@@ -14,12 +14,14 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from blackstart.fleet.backups import Bucket, Velero
 from blackstart.fleet.headers import Headers
+from blackstart.fleet.metrics import Prometheus as Prometheus
+from blackstart.fleet.metrics import Sidecar
 from blackstart.fleet.stores import Store, Writes
 from blackstart.fleet.switch import Power as Power
 from blackstart.schema.base import LocalPath, Model, Ratio, Seconds
 from blackstart.schema.errors import KeyPath, Problems, unknown
-from blackstart.schema.secret import Secret
 
 
 class Place(Model):
@@ -38,20 +40,6 @@ class Cluster(Model):
     kubeconfig: LocalPath
     context: str
     uid: str = Field(min_length=1)
-
-
-class Prometheus(Model):
-    """A Prometheus-compatible API.
-
-    `labels` are the external labels that its series must carry; `token` is a
-    bearer token; `scrape` is how often it scrapes, for lint to judge ranges.
-    """
-
-    url: str
-    place: str
-    labels: dict[str, str] = {}
-    token: Secret | None = None
-    scrape: Seconds | None = Field(default=None, gt=0)
 
 
 class Endpoint(Model):
@@ -90,7 +78,7 @@ class Mesh(Model):
 
 
 class Region(Model):
-    """A failure domain: one cluster, one place inside it, its own Prometheus, its mesh, its power switch.
+    """A failure domain: one cluster, one place inside it, what watches it and backs it up, its power switch.
 
     `pods`: the networks that its pods' addresses are of.
     """
@@ -99,7 +87,9 @@ class Region(Model):
     place: str
     pods: list[str] = []
     prometheus: Prometheus | None = None
+    sidecar: Sidecar | None = None
     mesh: Mesh | None = None
+    velero: Velero | None = None
     power: Power | None = None
 
 
@@ -218,6 +208,8 @@ class Fleet(Model):
     services: dict[str, Service] = Field(min_length=1)
     roles: dict[str, str] = {}
     prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
+    federation: Prometheus | None = Field(default=None, description="the one that scrapes every region's")
+    backups: Bucket | None = None
     control: Control | None = None
     guardian: Guardian | None = None
     source: SkipJsonSchema[Annotated[Path | None, BeforeValidator(_never_in_files)]] = Field(
@@ -252,6 +244,12 @@ class Fleet(Model):
         for name, kept in self.stores.items():
             for region in kept.members:
                 yield "region", ("stores", name, "members", region), region, self.regions
+        for key, seen in (("prometheus", self.prometheus), ("federation", self.federation)):
+            for what in ("stores", "jobs") if seen else ():
+                for region in getattr(seen, what):
+                    yield "region", (key, what, region), region, self.regions
+        if self.backups and self.backups.region is not None:
+            yield "region", ("backups", "region"), self.backups.region, self.regions
         for name, found in self.regions.items():
             for other in found.mesh.remotes if found.mesh else ():
                 yield "region", ("regions", name, "mesh", "remotes", other), other, self.regions
@@ -268,11 +266,18 @@ class Fleet(Model):
             yield ("regions", name, "place"), region.place
             if region.prometheus:
                 yield ("regions", name, "prometheus", "place"), region.prometheus.place
+            if region.sidecar:
+                yield ("regions", name, "sidecar", "place"), region.sidecar.place
             if region.mesh:
                 yield ("regions", name, "mesh", "istiod", "place"), region.mesh.istiod.place
                 yield ("regions", name, "mesh", "gateway", "place"), region.mesh.gateway.place
-        if self.prometheus:
-            yield ("prometheus", "place"), self.prometheus.place
+        for key, asked in (
+            ("prometheus", self.prometheus),
+            ("federation", self.federation),
+            ("backups", self.backups),
+        ):
+            if asked:
+                yield (key, "place"), asked.place
         for name, link in self.links.items():
             for i, end in enumerate(link.ends):
                 yield ("links", name, "ends", i, "place"), end.place

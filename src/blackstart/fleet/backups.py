@@ -1,0 +1,37 @@
+"""Backups of a fleet: each region's Velero, and the bucket in which its backups lie."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from blackstart.fleet.switch import Power
+from blackstart.schema.base import Model
+from blackstart.schema.secret import Secret
+
+
+class Velero(Model):
+    """Velero in a region: its namespace, and the BackupStorageLocation that stands for the fleet's bucket.
+
+    `power`: how its server is killed by itself, where it is a process.
+    """
+
+    namespace: str = "velero"
+    location: str = "default"
+    power: Power | None = None
+
+
+class Bucket(Model):
+    """The S3-compatible bucket of the fleet's backups: `bucket` at `url`, asked from `place`, read only.
+
+    `prefix` is that of the BackupStorageLocations. `region` is the region
+    that it is lost with; without it, it lies outside all of them.
+    """
+
+    url: str = Field(pattern=r"^https?://[^\s/]+$")
+    place: str
+    bucket: str = Field(min_length=1)
+    prefix: str = ""
+    access_key: Secret
+    secret_key: Secret
+    region: str | None = None
+    power: Power | None = None
