@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from blackstart.fleet import model as fleet
 from blackstart.fleet import backups, metrics, stores
+from blackstart.fleet import model as fleet
 from blackstart.plan.check import FORM
 from blackstart.plan.lint import RULES
 from blackstart.probes import kinds
