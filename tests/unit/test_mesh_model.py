@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackstart.plan.mesh.check import counted, lint_mesh
+from blackstart.plan.mesh.check import lint_mesh
 from blackstart.plan.mesh.files import read_files
 from blackstart.plan.mesh.hosts import covers, full, same
-from blackstart.plan.mesh.model import KINDS, ClusterConfig, MeshConfig, Resource, Said
+from blackstart.plan.mesh.model import KINDS, MeshConfig, Said
 from blackstart.plan.mesh.policy import of_rule
 from blackstart.plan.mesh.spread import only_region, spread
-from blackstart.plan.mesh.values import seconds
+from blackstart.plan.resources import ClusterConfig, Resource, counted
+from blackstart.plan.values import seconds
 from blackstart.schema.errors import ContentError, Place
 from blackstart.schema.manifests import Manifest
 

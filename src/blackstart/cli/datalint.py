@@ -19,7 +19,7 @@ def check_data(paths: tuple[Path, ...], fleet: Path | None, rpo: str | None) -> 
     from blackstart.plan.data.model import Said
     from blackstart.plan.lint import in_order
 
-    said = Said(None if rpo is None else _seconds(rpo))
+    said = Said(None if rpo is None else seconds(rpo))
     if fleet and paths:
         raise click.UsageError("with --data either PATHS or --fleet, not both")
     if fleet:
@@ -33,7 +33,8 @@ def check_data(paths: tuple[Path, ...], fleet: Path | None, rpo: str | None) -> 
     return Outcome(source.read, tuple(findings), (FORM, *RULES))
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
+    """What --rpo says. Raises click.UsageError."""
     from blackstart.schema.base import parse_duration
 
     try:

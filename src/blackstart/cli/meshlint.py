@@ -41,8 +41,9 @@ def check_mesh(paths: tuple[Path, ...], fleet: Path | None, options: MeshOptions
     """Lint the mesh in files, or of a fleet. Raises BlackstartError when it cannot be read."""
     from blackstart.cli.lintview import Outcome
     from blackstart.plan.lint import in_order
-    from blackstart.plan.mesh.check import FORM, RULES, counted, lint_mesh
+    from blackstart.plan.mesh.check import FORM, RULES, lint_mesh
     from blackstart.plan.mesh.files import read_files
+    from blackstart.plan.resources import counted
 
     said = options.parsed()
     if fleet and paths:

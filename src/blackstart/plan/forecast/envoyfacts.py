@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from blackstart.plan.forecast.settings import Balancer, Checks, Retries
-from blackstart.plan.mesh.values import items, mapping, seconds, text, whole
+from blackstart.plan.values import items, mapping, seconds, text, whole
 
 _TIMEOUT = 15.0
 """Envoy's timeout of a route that says none."""

@@ -11,11 +11,12 @@ from typing import Any
 from blackstart.fleet.model import Workload
 from blackstart.plan.forecast.settings import MERGE, Gateway, Outliers, Readiness, Retries
 from blackstart.plan.mesh.hosts import covers, same
-from blackstart.plan.mesh.model import MeshConfig, Resource
+from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.policy import CONNECT_TIMEOUT, EJECTION, INTERVAL, UNSAID_CONNECT, Policy, errors_needed
 from blackstart.plan.mesh.policy import policies as all_policies
 from blackstart.plan.mesh.routes import Route, routes
-from blackstart.plan.mesh.values import items, mapping, seconds, text, whole
+from blackstart.plan.resources import Resource
+from blackstart.plan.values import items, mapping, seconds, text, whole
 
 _REMOTE_AFTER = 2
 """Tries that Istio lets stay in the region of the first with retryRemoteLocalities (previous_priorities)."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -46,14 +45,3 @@ class Source:
 def lint_mesh(mesh: MeshConfig) -> list[Finding]:
     """Everything to say about a mesh, sorted by place."""
     return in_order(finding for rule in RULES for finding in rule(mesh))
-
-
-def counted(kinds: Mapping[str, int]) -> str:
-    """`4 objects of other kinds ignored (ConfigMap 3, Secret)`; empty for none."""
-    if not kinds:
-        return ""
-    named = Counter({kind or "no kind": count for kind, count in kinds.items()})
-    shown = ", ".join(f"{kind} {count}" if count > 1 else kind for kind, count in named.most_common(5))
-    more = ", ..." if len(named) > 5 else ""
-    total = sum(named.values())
-    return f"{total} object{'s' if total > 1 else ''} of other kinds ignored ({shown}{more})"

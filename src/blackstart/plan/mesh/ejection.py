@@ -8,8 +8,8 @@ from blackstart.plan.mesh import links
 from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.policy import Policy, policies
 from blackstart.plan.mesh.spread import Spread, only_region, spread
-from blackstart.plan.mesh.values import whole
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import whole
 from blackstart.schema.errors import Finding
 
 RULES: Rules[MeshConfig] = Rules()

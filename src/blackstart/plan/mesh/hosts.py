@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blackstart.plan.mesh.model import MeshConfig, Resource
-from blackstart.plan.mesh.values import texts
+from blackstart.plan.mesh.model import MeshConfig
+from blackstart.plan.resources import Resource
+from blackstart.plan.values import texts
 
 _OPEN = "?"
 _SUFFIX = "svc.cluster.local"

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
-from blackstart.fleet.objects import Object
+from blackstart.plan.clusterlive import live_resource, served
 from blackstart.plan.mesh.check import Source
-from blackstart.plan.mesh.model import ISTIO, ClusterConfig, MeshConfig, Resource, Said
-from blackstart.schema.errors import Place
-from blackstart.schema.manifests import Manifest
+from blackstart.plan.mesh.model import ISTIO, MeshConfig, Said
+from blackstart.plan.resources import ClusterConfig, Resource
 
 _ISTIO = {
     "DestinationRule": "destinationrules",
@@ -33,23 +32,7 @@ def _cluster(fleet: Fleet, name: str) -> Iterator[Resource]:
     with Kube(fleet.regions[name].cluster) as kube:
         kube.verify_identity()
         for kind, plural in _ISTIO.items():
-            yield from (_resource(name, kind, item) for item in _served(kube, plural))
+            resources = [f"{ISTIO}/{version}/{plural}" for version in _VERSIONS]
+            yield from (live_resource(name, kind, item) for item in served(kube, resources))
         for kind, resource in _OTHERS.items():
-            yield from (_resource(name, kind, item) for item in kube.select(resource, ""))
-
-
-def _served(kube: Kube, plural: str) -> list[Object]:
-    """The objects of a kind of Istio, in the newest version that is served; none where Istio is not installed."""
-    for version in _VERSIONS:
-        try:
-            return kube.select(f"{ISTIO}/{version}/{plural}", "")
-        except KubeError as error:
-            if error.status != 404:
-                raise
-    return []
-
-
-def _resource(cluster: str, kind: str, item: Object) -> Resource:
-    meta = item.get("metadata", {})
-    place = "/".join(part for part in (cluster, meta.get("namespace"), kind, meta.get("name")) if part)
-    return Resource(kind, cluster, Manifest(item, {}, Place(place)))
+            yield from (live_resource(name, kind, item) for item in kube.select(resource, ""))

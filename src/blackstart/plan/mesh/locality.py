@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from blackstart.plan.mesh import links
 from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.policy import policies
-from blackstart.plan.mesh.values import items, text
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import items, text
 from blackstart.schema.errors import Finding
 
 RULES: Rules[MeshConfig] = Rules()

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from blackstart.plan.mesh import links
 from blackstart.plan.mesh.hosts import covers, full, in_namespace, known, same
-from blackstart.plan.mesh.model import MeshConfig, Resource
+from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.routes import all_targets
-from blackstart.plan.mesh.values import text, texts
+from blackstart.plan.resources import Resource
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import text, texts
 from blackstart.schema.errors import Finding, KeyPath
 
 RULES: Rules[MeshConfig] = Rules()

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from blackstart.plan.mesh import links
-from blackstart.plan.mesh.model import ROUTING, ClusterConfig, MeshConfig, Resource
+from blackstart.plan.mesh.model import ROUTING, MeshConfig
+from blackstart.plan.resources import ClusterConfig, Resource
 from blackstart.plan.rules import Rules
 from blackstart.schema.errors import Finding, KeyPath
 

@@ -12,8 +12,9 @@ from functools import cached_property
 from typing import Any
 
 from blackstart.plan.mesh.hosts import covers, full
-from blackstart.plan.mesh.model import MeshConfig, Resource
-from blackstart.plan.mesh.values import items, mapping, text, whole
+from blackstart.plan.mesh.model import MeshConfig
+from blackstart.plan.resources import Resource
+from blackstart.plan.values import items, mapping, text, whole
 from blackstart.schema.errors import KeyPath
 
 CONNECT_TIMEOUT = ("connectionPool", "tcp", "connectTimeout")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from blackstart.plan.mesh import links
-from blackstart.plan.mesh.model import MeshConfig, Resource
+from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.policy import Policy, policies
-from blackstart.plan.mesh.values import items, mapping, text
+from blackstart.plan.resources import Resource
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import items, mapping, text
 from blackstart.schema.errors import Finding, KeyPath, unknown
 
 RULES: Rules[MeshConfig] = Rules()

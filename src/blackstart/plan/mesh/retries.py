@@ -8,8 +8,8 @@ from blackstart.plan.mesh import links
 from blackstart.plan.mesh.model import MeshConfig
 from blackstart.plan.mesh.policy import relied_upon
 from blackstart.plan.mesh.routes import Route, routes
-from blackstart.plan.mesh.values import mapping, whole
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import mapping, whole
 from blackstart.schema.errors import Finding
 
 RULES: Rules[MeshConfig] = Rules()

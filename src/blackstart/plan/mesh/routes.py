@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from blackstart.plan.mesh.hosts import covers, full
-from blackstart.plan.mesh.model import MeshConfig, Resource
-from blackstart.plan.mesh.values import items, mapping, text
+from blackstart.plan.mesh.model import MeshConfig
+from blackstart.plan.resources import Resource
+from blackstart.plan.values import items, mapping, text
 from blackstart.schema.errors import KeyPath
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from blackstart.plan.mesh import hosts
-from blackstart.plan.mesh.model import MeshConfig, Resource
-from blackstart.plan.mesh.values import mapping, whole
+from blackstart.plan.mesh.model import MeshConfig
+from blackstart.plan.resources import Resource
+from blackstart.plan.values import mapping, whole
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from blackstart.plan.mesh.policy import (
     errors_needed,
     policies,
 )
-from blackstart.plan.mesh.values import seconds
 from blackstart.plan.rules import Rules
+from blackstart.plan.values import seconds
 from blackstart.schema.errors import Finding
 
 RULES: Rules[MeshConfig] = Rules()
