@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blackstart.evidence.promotions import Promotion
+from blackstart.evidence.promotions import Promotion, clusters_of
 from blackstart.evidence.undo import make_folder, write_whole
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
@@ -29,7 +29,7 @@ class Site:
     @property
     def record(self) -> Promotion | None:
         """What is written down of it; None while it is at home."""
-        return self.work.promotions.find(self.fleet.fleet, self.name)
+        return self.work.promotions.find(self.fleet, self.name)
 
     @property
     def primary(self) -> str:
@@ -82,6 +82,7 @@ class Site:
             run=self.work.run,
             fleet=self.fleet.fleet,
             fleet_file=str(self.fleet.source or ""),
+            clusters=clusters_of(self.fleet, self.name),
             store=self.name,
             home=self.store.primary,
             region=self.store.primary,
@@ -93,7 +94,8 @@ class Site:
 
     def at_home(self) -> None:
         """Close the record."""
-        self.work.promotions.close(self.fleet.fleet, self.name)
+        if (found := self.record) is not None:
+            self.work.promotions.close(found)
 
     def tell_clients(self, region: str) -> str:
         """Have clients everywhere go to the server of a region; who was told, and who was not."""
