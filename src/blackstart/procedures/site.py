@@ -9,17 +9,21 @@ from blackstart.evidence.undo import make_folder, write_whole
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
 from blackstart.procedures.base import Deadline, StepError, Work
-from blackstart.procedures.clients import point
+from blackstart.procedures.clients import Knocks, point
 
 
 @dataclass(frozen=True)
 class Site:
-    """One store in the hands of one step. Not shared between steps: the record on the disk is."""
+    """One store in the hands of one step. Not shared between steps: the record on the disk is.
+
+    knocks: what became of asking the clusters of its clients, where the step did so beforehand.
+    """
 
     work: Work
     name: str
     store: Store
     deadline: Deadline
+    knocks: Knocks | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -99,7 +103,7 @@ class Site:
 
     def tell_clients(self, region: str) -> str:
         """Have clients everywhere go to the server of a region; who was told, and who was not."""
-        return point(self.fleet, self.store, self.member(region).client_address)
+        return point(self.fleet, self.store, self.member(region).client_address, self.knocks)
 
 
 def site_of(work: Work, role: str, region: str, deadline: Deadline) -> tuple[Site, str]:
