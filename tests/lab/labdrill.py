@@ -18,6 +18,7 @@ import yaml
 
 from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.records import FaultEvent, FaultState, PhaseStart, Samples
+from blackstart.evidence.undo import Store
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet, Region
 from blackstart.lab.processes import start_time
@@ -81,6 +82,39 @@ def run_drill(
     assert folders, f"the run left no folder; it said:\n{output}"
     result = Result.model_validate_json((folders[-1] / "result.json").read_text())
     return Ran(code, output, result, folders[-1])
+
+
+def plain_chaos(experiment: str, fleet: Fleet, folder: Path) -> None:
+    """Run a shipped experiment by Chaos Toolkit alone: it succeeds, and leaves nothing to put back."""
+    path = ROOT / "experiments" / f"{experiment}.yaml"
+    env = {**os.environ, "BLACKSTART_FLEET": str(fleet.source), "BLACKSTART_STAY": "1"}
+    env["BLACKSTART_STATE"] = str(folder / "state")
+    env.pop("KUBERNETES_CONTEXT", None)
+    # What `blackstart env` tells a shell to set.
+    argv = [sys.executable, "-m", "blackstart", "env", "--fleet", str(fleet.source)]
+    told = subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=True).stdout
+    exports = (line.removeprefix("export ") for line in told.splitlines() if line.startswith("export "))
+    env |= {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in exports)}
+    chaos(["validate", str(path)], folder, env)
+    chaos(["run", "--journal-path", "journal.json", str(path)], folder, env)
+    journal = json.loads((folder / "journal.json").read_text())
+    assert (journal["status"], journal["deviated"]) == ("completed", False)
+    ended = [activity["status"] for activity in (*journal["run"], *journal["rollbacks"])]
+    assert set(ended) == {"succeeded"}
+    assert not Store(folder / "state").read().outstanding
+
+
+def chaos(argv: list[str], folder: Path, env: dict[str, str]) -> None:
+    """The real `chaos` command."""
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("chaos")), "--no-version-check", *argv],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, f"chaos {argv[0]}: {done.stdout}\n{done.stderr}"
 
 
 def wait_for_phase(out: Path, phase: str, process: subprocess.Popen[bytes], deadline: float) -> None:

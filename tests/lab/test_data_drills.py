@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from datadrill import PATHS, acknowledged, as_before, counted_truly, drill, passed, told
-from labdrill import content
+from labdrill import content, plain_chaos
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab.data import DATABASE
@@ -73,6 +73,12 @@ def test_event_log_passes(data: Fleet, tmp_path: Path) -> None:
         events = told(ran, DATABASE, "events", moment)
         assert (events.reordered, events.duplicated) == (0, 0)
         assert events.ids > 0
+
+
+@pytest.mark.parametrize("experiment", ["cache-failover", "event-log", "database-failover"])
+def test_an_experiment_runs_under_plain_chaos(data: Fleet, tmp_path: Path, experiment: str) -> None:
+    """Nobody promotes: the primaries come back as they were."""
+    plain_chaos(experiment, data, tmp_path)
 
 
 def test_two_sides_that_take_writes_are_a_failure_with_the_writes_named(data: Fleet, tmp_path: Path) -> None:

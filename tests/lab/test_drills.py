@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from labdrill import ROOT, run_drill, settle, shipped
+from labdrill import chaos, plain_chaos, run_drill, settle, shipped
 
 from blackstart.evidence.reader import EVIDENCE, verify
-from blackstart.evidence.undo import Store
 from blackstart.fleet import nft
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
@@ -20,7 +17,6 @@ from blackstart.schema.result import Verdict
 
 DRILLS = shipped("drills")
 EXPERIMENTS = shipped("experiments")
-BIN = Path(sys.executable).parent
 
 
 @pytest.mark.parametrize("drill", DRILLS)
@@ -44,21 +40,7 @@ def test_a_shipped_drill_passes_and_leaves_nothing(lab: Fleet, tmp_path: Path, d
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
 def test_a_shipped_experiment_runs_under_plain_chaos(lab: Fleet, tmp_path: Path, experiment: str) -> None:
-    path = ROOT / "experiments" / f"{experiment}.yaml"
-    env = {**os.environ, "BLACKSTART_FLEET": str(lab.source), "BLACKSTART_STAY": "1"}
-    env["BLACKSTART_STATE"] = str(tmp_path / "state")
-    env.pop("KUBERNETES_CONTEXT", None)
-    exports = (
-        line.removeprefix("export ") for line in chaos_env(lab, env).splitlines() if line.startswith("export ")
-    )
-    env |= {name: value.strip("'\"") for name, _, value in (line.partition("=") for line in exports)}
-    chaos(["validate", str(path)], tmp_path, env)
-    chaos(["run", "--journal-path", "journal.json", str(path)], tmp_path, env)
-    journal = json.loads((tmp_path / "journal.json").read_text())
-    assert (journal["status"], journal["deviated"]) == ("completed", False)
-    ended = [activity["status"] for activity in (*journal["run"], *journal["rollbacks"])]
-    assert set(ended) == {"succeeded"}
-    assert not Store(tmp_path / "state").read().outstanding
+    plain_chaos(experiment, lab, tmp_path)
     settle(lab)
     nothing_left(lab)
 
@@ -82,22 +64,3 @@ def nothing_left(fleet: Fleet) -> None:
                 found = kube.deployment(service.workloads[name].namespace, service.workloads[name].deployment)
                 assert not [key for key in {**found.labels, **found.annotations} if key.startswith("blackstart.dev/")]
                 assert found.replicas == 3
-
-
-def chaos_env(fleet: Fleet, env: dict[str, str]) -> str:
-    """What `blackstart env` tells a shell to set."""
-    argv = [sys.executable, "-m", "blackstart", "env", "--fleet", str(fleet.source)]
-    return subprocess.run(argv, capture_output=True, text=True, env=env, timeout=30, check=True).stdout
-
-
-def chaos(argv: list[str], folder: Path, env: dict[str, str]) -> None:
-    """The real `chaos` command."""
-    done = subprocess.run(
-        [str(BIN / "chaos"), "--no-version-check", *argv],
-        cwd=folder,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
-    assert done.returncode == 0, f"chaos {argv[0]}: {done.stdout}\n{done.stderr}"

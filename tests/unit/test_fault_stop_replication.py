@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from stepkit import do
 from storefaultkit import RUN, Stores, stores
 from storekit import PASSWORDS, wait_until
 
+from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import FaultState
 from blackstart.faults.base import FaultError
 from blackstart.faults.inject import Ineffective, inject, restore, still_there
 from blackstart.faults.stop_replication import FAULT
+from blackstart.procedures.base import Work
 
 ORDERS: dict[str, Any] = {"store": "orders", "region": "standby"}
 CACHE: dict[str, Any] = {"store": "cache", "region": "standby"}
@@ -109,7 +112,7 @@ def test_it_is_not_the_primary_that_replicates(here: Stores) -> None:
 
 
 @pytest.mark.parametrize("sql", ["RESET SLAVE ALL", "CHANGE MASTER TO master_host='127.0.0.9'"])
-def test_what_was_promoted_or_re_pointed_since_is_a_conflict(here: Stores, sql: str) -> None:
+def test_what_was_re_pointed_or_half_promoted_since_is_a_conflict(here: Stores, sql: str) -> None:
     inject(FAULT, here.fleet, ORDERS, here.context())
     here.orders.eu.sql("STOP SLAVE")
     here.orders.eu.sql(sql)
@@ -119,6 +122,34 @@ def test_what_was_promoted_or_re_pointed_since_is_a_conflict(here: Stores, sql: 
     after = here.orders.eu.status()
     assert before.get("Slave_IO_Running") == after.get("Slave_IO_Running")
     assert before.get("Master_Host") == after.get("Master_Host")
+
+
+def test_a_conflict_that_is_over_is_put_back_by_the_next_recovery(here: Stores) -> None:
+    """Somebody promoted it by half; then it was finished, and the run can be recovered."""
+    inject(FAULT, here.fleet, ORDERS, here.context())
+    here.orders.eu.sql("STOP SLAVE")
+    here.orders.eu.sql("RESET SLAVE ALL")
+    assert restore(here.entry(), here.fleet, here.context()) is FaultState.CONFLICT
+    here.orders.eu.sql("SET GLOBAL read_only=0")
+    assert restore(here.entry(), here.fleet, here.context()) is FaultState.CONFIRMED_REVERTED
+    assert here.store.read(RUN).outstanding == []
+
+
+def test_promoted_meanwhile_it_stays_the_primary_and_the_fault_is_over(here: Stores) -> None:
+    """By the step of a drill, with what the fault held back; the undo comes after it, and changes nothing."""
+    inject(FAULT, here.fleet, {**ORDERS, "thread": "applier"}, here.context())
+    here.orders.us.sql("INSERT INTO shop.orders (id) VALUES ('1')")
+    position = here.orders.us.sql("SELECT @@gtid_binlog_pos AS p")[0]["p"]
+    wait_until("received", lambda: here.orders.eu.status()["Gtid_IO_Pos"] == position)
+    here.orders.us.kill()
+    work = Work(here.fleet, RUN, here.folder, Promotions(here.folder / "state"))
+    do(work, promote={"store": "orders", "to": "eu"})
+    assert FAULT.changes(here.fleet, here.entry().undo) == []
+    assert restore(here.entry(), here.fleet, here.context()) is FaultState.CONFIRMED_REVERTED
+    assert "it was promoted meanwhile" in here.said()
+    assert here.orders.eu.status() == {}
+    here.orders.eu.sql("INSERT INTO shop.orders (id) VALUES ('2')")
+    assert rows(here) == 2
 
 
 def test_reverted_twice_and_never_applied_change_nothing(here: Stores) -> None:
@@ -201,14 +232,23 @@ def test_redis_stays_a_read_only_replica_and_comes_back(cached: Stores) -> None:
         assert pair.us.info("stats")["sync_full"] == 1, "nothing was copied anew"
 
 
-def test_redis_that_was_promoted_since_is_a_conflict(cached: Stores) -> None:
+def test_redis_that_was_promoted_since_stays_the_primary(cached: Stores) -> None:
     inject(FAULT, cached.fleet, CACHE, cached.context())
     with cached.cache.eu.client() as eu:
         eu.replicaof("NO", "ONE")
         eu.set("order:only-here", "x")
-        assert restore(cached.entry(), cached.fleet, cached.context()) is FaultState.CONFLICT
+        assert restore(cached.entry(), cached.fleet, cached.context()) is FaultState.CONFIRMED_REVERTED
         assert eu.get("order:only-here") == "x"
     assert cached.cache.eu.info()["role"] == "master"
+    assert "it was promoted meanwhile" in cached.said()
+
+
+def test_redis_that_follows_another_since_is_a_conflict(cached: Stores) -> None:
+    inject(FAULT, cached.fleet, CACHE, cached.context())
+    with cached.cache.eu.client() as eu:
+        eu.replicaof("127.0.0.9", "7")
+    assert restore(cached.entry(), cached.fleet, cached.context()) is FaultState.CONFLICT
+    assert cached.cache.eu.info()["master_host"] == "127.0.0.9"
 
 
 def test_redis_whose_link_is_down_is_refused(cached: Stores) -> None:

@@ -30,6 +30,7 @@ from blackstart.ledger.stores import Holding, Unread, Who
 from blackstart.run import ledger, readback, supervisor, watch
 from blackstart.run.ledger import Keep, keeping
 from blackstart.run.parts import Outcome
+from blackstart.run.publish import judge_folder
 from blackstart.schema.result import Result, Verdict
 
 
@@ -332,6 +333,18 @@ def test_the_same_evidence_gives_the_same_result(tmp_path: Path) -> None:
     ran = run(tmp_path, Two(World(tmp_path)))
     (ran.folder / LEDGER).unlink()
     assert judge(ran.lines) == ran.result
+
+
+def test_judged_again_beside_another_ledger_it_is_in_doubt(tmp_path: Path) -> None:
+    ran = run(tmp_path, Two(World(tmp_path)))
+    assert judge_folder(ran.folder)[0] == ran.result
+    path = ran.folder / LEDGER
+    os.truncate(path, path.stat().st_size // 2)
+    again = judge_folder(ran.folder)[0]
+    assert again.verdict is not Verdict.PASS
+    assert any(f"ledger: {LEDGER}: " in reason and "it was cut" in reason for reason in again.reasons)
+    path.unlink()
+    assert judge_folder(ran.folder)[0].verdict is not Verdict.PASS
 
 
 def test_verify_finds_a_changed_ledger_though_the_sums_were_written_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from stepkit import do
 from storekit import Pair, Redis, fleet_file, redis_pair
 
 from blackstart.cli import cli
-from blackstart.evidence.promotions import Promotion, Promotions
+from blackstart.evidence.promotions import Promotion, Promotions, clusters_of
 from blackstart.evidence.undo import Store
 from blackstart.fleet.load import load_fleet
+from blackstart.lab.machine import forget
+from blackstart.lab.paths import LabPaths
 from blackstart.procedures.base import Work
 from blackstart.run import preflight
 from blackstart.run.census import censuses, completeness, take
@@ -85,7 +88,7 @@ def test_it_is_closed_once_it_is_home(away: Away) -> None:
 def test_a_torn_record_is_not_nothing(away: Away) -> None:
     folder = away.store.state / "promotions"
     folder.mkdir(parents=True)
-    (folder / "stores.cache.json").write_text("{")
+    (folder / "stores.cache.0.json").write_text("{")
     assert not away.settle()
     assert "cannot be read" in away.said[0]
 
@@ -126,9 +129,40 @@ def test_a_server_that_does_not_answer_is_not_known(away: Away) -> None:
 
 def test_a_record_that_is_over_is_closed_before_the_next_drill(away: Away) -> None:
     where = {"fleet": "stores", "fleet_file": str(away.file), "store": "cache"}
+    where |= {"clusters": clusters_of(away.work.fleet, "cache")}
     who = {"run": "r", "home": "us", "region": "eu", "was": "us", "at": ""}
     away.work.promotions.put(Promotion.model_validate({**where, **who}))
     with pytest.raises(Wrong, match=r"though it is in order now .* run `blackstart recover`, which closes that"):
         preflight._store(away.work.fleet, "cache")
     assert away.settle()
     assert preflight._store(away.work.fleet, "cache") == "primary in us, in step: eu"
+
+
+def test_another_fleet_of_that_name_is_at_home(away: Away) -> None:
+    """The clusters were made anew, as by `lab down` and `lab up`; the old record is told, and does not count."""
+    do(away.work, promote=PROMOTE)
+    (old,), _ = away.work.promotions.read()
+    away.file.write_text(away.file.read_text().replace(old.clusters["us"], "made-anew"))
+    new = load_fleet(away.file)
+    assert not old.of(new)
+    assert away.work.promotions.find(new, "cache") is None
+    assert not away.settle()
+    assert f"remove {away.work.promotions.path(old)}" in away.said[0]
+    result = CliRunner().invoke(cli, ["status", "--fleet", str(away.file), "-o", "json"], standalone_mode=False)
+    assert json.loads(result.output)["stores"] == []
+    # A record of the new one does not take the old one's place.
+    put = away.work.promotions.put(old.model_copy(update={"clusters": clusters_of(new, "cache")}))
+    assert away.work.promotions.find(new, "cache") == put
+    away.work.promotions.forget(new)
+    assert away.work.promotions.read()[0] == [old]
+
+
+def test_a_lab_that_ends_takes_its_records_along(away: Away) -> None:
+    do(away.work, promote=PROMOTE)
+    paths = LabPaths(away.file.parent)
+    assert paths.fleet == away.file
+    forget(paths)
+    assert away.work.promotions.read() == ([], [])
+    assert away.settle()
+    away.file.unlink()
+    forget(paths)

@@ -13,7 +13,7 @@ from loopback import fleet
 
 from blackstart.fleet.model import Fleet
 from blackstart.procedures.base import StepError
-from blackstart.procedures.clients import point
+from blackstart.procedures.clients import knocking, point
 
 PATH = f"/api/v1/namespaces/{NAMESPACE}/configmaps/stores"
 US, EU = "10.0.0.1:3306", "10.0.0.2:3306"
@@ -68,6 +68,18 @@ def test_everybody_is_told_and_twice_changes_nothing(both: Both) -> None:
 def test_a_dead_region_is_listed_and_the_others_are_told(both: Both) -> None:
     assert "clients told in eu; not told: us (" in both.point(dead="us")
     assert (both.told("us"), both.told("eu")) == (US, EU)
+
+
+def test_a_cluster_that_did_not_answer_to_the_knock_is_not_asked_again(both: Both) -> None:
+    """It had its time while the store was promoted."""
+    found = both.fleet()
+    store = found.stores["orders"]
+    with knocking(both.fleet(dead="us"), store) as knocks:
+        said = point(found, store, EU, knocks)
+    assert said.startswith("clients told in eu; not told: us (")
+    assert (both.told("us"), both.told("eu")) == (US, EU)
+    with knocking(found, store) as knocks:
+        assert point(found, store, EU, knocks) == "clients told in us, eu"
 
 
 def test_what_somebody_else_wrote_is_left_alone(both: Both) -> None:

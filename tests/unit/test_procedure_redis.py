@@ -113,6 +113,40 @@ def test_a_promotion_that_never_came_about_is_called_off(tmp_path: Path) -> None
         assert work.promotions.read() == ([], [])
 
 
+def restart(server: Redis) -> None:
+    """With the configuration that it left."""
+    server.kill()
+    server.spawn("redis-server", f"{server.folder}/redis.conf")
+    wait_until("an answer", lambda: role(server) in ("master", "slave"))
+
+
+def test_roles_outlast_a_restart(tmp_path: Path) -> None:
+    with redis_pair(tmp_path) as pair:
+        work = a_work(tmp_path, cache=pair)
+        do(work, promote=PROMOTE)
+        restart(pair.eu)
+        assert role(pair.eu) == "master"
+        put(pair.eu, "order:1")
+        do(work, rejoin=REJOIN)
+        restart(pair.us)
+        assert role(pair.us) == "slave"
+        wait_until("replication", lambda: keys(pair.us) == {"order:1"})
+        do(work, switch_back=HOME)
+        for server in (pair.us, pair.eu):
+            restart(server)
+        assert (role(pair.us), role(pair.eu)) == ("master", "slave")
+        put(pair.us, "order:2")
+
+
+def test_a_role_that_cannot_be_kept_is_told_and_no_failure(tmp_path: Path) -> None:
+    with redis_pair(tmp_path) as pair:
+        work = a_work(tmp_path, cache=pair)
+        (pair.eu.folder / "redis.conf").unlink()
+        (pair.eu.folder / "redis.conf").mkdir()
+        assert "would take its role away, CONFIG REWRITE failed" in do(work, promote=PROMOTE)
+        assert role(pair.eu) == "master"
+
+
 def each_command(strike: Callable[[], None]) -> None:
     """Have the steps of this process call `strike` before each command."""
     send = redis.Connection.send_command

@@ -24,6 +24,7 @@ from blackstart.schema.base import Model
 
 _NOBODY = "127.0.0.1:1"
 _CONFIRM_REVERTED = 90.0
+_WRITES = "takes writes"
 _THREADS = {"receiver": "IO_THREAD", "applier": "SQL_THREAD"}
 
 
@@ -104,11 +105,13 @@ class StopReplication:
         return [Change(undo.target, data.thread, "stopped", f"follows {before.source}")] if due else []
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
-        """It is connected to the same source again."""
+        """It is connected to the same source again, or was promoted meanwhile: then nothing is stopped any more."""
         data, before = _Data.model_validate(undo.data), _Before.model_validate(undo.before)
 
         def look() -> str:
             source, states = self._look(fleet, data)
+            if _promoted(source, states):
+                return "it was promoted meanwhile: it follows nobody and takes writes"
             if source != before.source or states[data.thread] != "Yes":
                 raise NotYet(f"it follows {source or 'nobody'}, {_said(states)}")
             return f"it follows {source}, {_said(states)}"
@@ -117,6 +120,8 @@ class StopReplication:
 
     def _to_start(self, fleet: Fleet, undo: Undo, data: _Data, before: _Before) -> bool:
         source, states = self._look(fleet, data)
+        if _promoted(source, states):
+            return False
         if source not in (before.source, _NOBODY if self._is_redis(fleet, data) else before.source):
             raise Conflict(
                 f"{undo.kind} {undo.target}: it followed {before.source} before the drill, and now "
@@ -135,18 +140,19 @@ class StopReplication:
         return True
 
     def _look(self, fleet: Fleet, data: _Data) -> tuple[str | None, dict[str, str]]:
-        """Whom it follows, and the state of each thread: Yes, No, or what is between."""
+        """Whom it follows, and the state of each thread: Yes, No, or what is between. Else if it takes writes."""
         if self._is_redis(fleet, data):
             with storeparts.redis_client(fleet, data, storeparts.admin(fleet, data)) as client:
                 info = client.info("replication")
             if info["role"] != "slave":
-                return None, {}
+                return None, {_WRITES: "Yes"}
             source = f"{info['master_host']}:{info['master_port']}"
             up = "Yes" if info["master_link_status"] == "up" else "Connecting"
             return source, {"receiver": "No" if source == _NOBODY else up}
         with storeparts.sql_session(fleet, data, storeparts.admin(fleet, data)) as session:
-            found = storeparts.replication(session, fleet, data)
-        return (found.source, {"receiver": found.receiver, "applier": found.applier}) if found else (None, {})
+            if found := storeparts.replication(session, fleet, data):
+                return found.source, {"receiver": found.receiver, "applier": found.applier}
+            return None, {_WRITES: "No" if session.row("SELECT @@read_only AS ro")["ro"] else "Yes"}
 
     def _unapplied(self, fleet: Fleet, data: _Data) -> int:
         with storeparts.sql_session(fleet, data, storeparts.admin(fleet, data)) as session:
@@ -174,8 +180,13 @@ class StopReplication:
         return storeparts.parts(fleet, data)[0].kind == "redis"
 
 
+def _promoted(source: str | None, states: dict[str, str]) -> bool:
+    """It is a primary now. One that follows nobody and takes no writes is half promoted, or broken."""
+    return source is None and states[_WRITES] == "Yes"
+
+
 def _said(states: dict[str, str]) -> str:
-    return ", ".join(f"{thread} {state}" for thread, state in states.items()) or "no replication"
+    return ", ".join(f"{thread} {state}" for thread, state in states.items())
 
 
 FAULT = StopReplication()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from blackstart.evidence.history import FaultLife, fold
 from blackstart.evidence.records import FaultState, Line
@@ -23,17 +23,18 @@ from blackstart.schema.result import EXIT_CODES, Clock, FaultResult, Result, Und
 __all__ = ["judge"]
 
 
-def judge(lines: Iterable[Line]) -> Result:
+def judge(lines: Iterable[Line], doubts: Sequence[str] = ()) -> Result:
     """What a run came to, from its evidence alone; the same lines give the same result.
 
-    Raises ValueError (pydantic.ValidationError among it) when the lines are
-    no evidence of a run.
+    `doubts`: what is wrong with the files that the evidence speaks of; it is
+    never PASS then. Raises ValueError (pydantic.ValidationError among it) when
+    the lines are no evidence of a run.
     """
     case = Case.of(fold(lines))
     history, header = case.history, case.history.header
     clocks = {service: times(case, service) for service in case.services}
     objectives = judge_objectives(case, clocks)
-    verdict, reasons = decide(Findings(case, clocks, objectives))
+    verdict, reasons = decide(Findings(case, clocks, objectives, doubts))
     return Result(
         run_id=header.run_id,
         drill=case.drill.drill,

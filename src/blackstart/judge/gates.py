@@ -22,11 +22,12 @@ _SHORT = 0.9
 
 @dataclass(frozen=True)
 class Findings:
-    """All that the gates look at."""
+    """All that the gates look at. doubts: what is wrong with the files that the evidence speaks of."""
 
     case: Case
     times: dict[str, Times]
     objectives: Sequence[ObjectiveResult]
+    doubts: Sequence[str] = ()
 
 
 def not_put_back(f: Findings) -> Iterator[str]:
@@ -158,6 +159,7 @@ def objective_unknown(f: Findings) -> Iterator[str]:
     """The evidence does not say whether an objective was kept, or what became of the writes."""
     yield from (_objective_line(o) for o in f.objectives if o.met is None)
     yield from unread(f.case)
+    yield from f.doubts
 
 
 def not_felt(f: Findings) -> Iterator[str]:

@@ -13,6 +13,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
+from blackstart.evidence.promotions import Promotions
+from blackstart.fleet.load import load_fleet
 from blackstart.lab import network
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.commands import BOUND, EMPTY
@@ -20,6 +22,7 @@ from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import cache_dir
 from blackstart.lab.topology import EDGE
+from blackstart.schema.errors import BlackstartError
 
 _NETNS = Path("/run/netns")
 _LOGS = "logs"
@@ -130,6 +133,12 @@ def clean(paths: LabPaths, cgroups: Hierarchy) -> None:
         _wipe(paths, spec)
 
 
+def forget(paths: LabPaths) -> None:
+    """Drop what drills wrote down of stores that go with the lab: no promotion of theirs waits for a way home."""
+    with suppress(BlackstartError):  # A lab that was never whole has no fleet; other records are of other clusters.
+        Promotions().forget(load_fleet(paths.fleet))
+
+
 def _give_back(folder: Path) -> None:
     if folder == _NETNS and str(folder) in _mounts() and not any(folder.iterdir()):
         run(["umount", str(folder)])
@@ -157,6 +166,7 @@ def _wipe(paths: LabPaths, spec: Spec) -> None:
         for part in folder.iterdir() if folder.is_dir() else ():
             if part.name != _LOGS:
                 shutil.rmtree(part) if part.is_dir() and not part.is_symlink() else part.unlink()
+    forget(paths)
     shutil.rmtree(paths.secrets, ignore_errors=True)
     (paths.root / "stores.lock").unlink(missing_ok=True)
     paths.fleet.unlink(missing_ok=True)

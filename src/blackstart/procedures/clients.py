@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.model import Cluster, Fleet
@@ -21,19 +22,44 @@ class Taken(StepError):  # noqa: N818 - a state of the world, not a mistake
     """Someone else wrote another address; it is left alone."""
 
 
-def point(fleet: Fleet, store: Store, address: str) -> str:
+Knocks = Mapping[str, Future[BlackstartError | None]]
+"""Region -> what was wrong with its cluster when it was asked; None: it answered."""
+
+
+@contextmanager
+def knocking(fleet: Fleet, store: Store) -> Iterator[Knocks]:
+    """Ask every cluster of a store who it is, while the block goes on: a dead one has had its time by then."""
+    clusters = {region: fleet.regions[region].cluster for region in store.members} if store.clients else {}
+    with ThreadPoolExecutor(max_workers=max(1, len(clusters))) as pool:
+        yield {region: pool.submit(_knock, cluster) for region, cluster in clusters.items()}
+
+
+def _knock(cluster: Cluster) -> BlackstartError | None:
+    try:
+        with Kube(cluster) as kube:
+            kube.verify_identity()
+    except BlackstartError as error:
+        return error
+    return None
+
+
+def point(fleet: Fleet, store: Store, address: str, knocks: Knocks | None = None) -> str:
     """Write the address everywhere, all clusters at once; who was told, and who was not.
 
-    A cluster that does not answer is only told about: its turn comes with the
-    next step. Raises StepError when somebody else wrote another address, or
-    nobody could be told.
+    A cluster that does not answer, or did not answer to `knocks`, is only told
+    about: its turn comes with the next step. Raises StepError when somebody
+    else wrote another address, or nobody could be told.
     """
     if (where := store.clients) is None:
         return "clients were not told: the store has no `clients` in fleet.yaml"
     known = [member.client_address for member in store.members.values()]
     with ThreadPoolExecutor(max_workers=len(store.members)) as pool:
         clusters = {region: fleet.regions[region].cluster for region in store.members}
-        jobs = {r: pool.submit(_outcome, cluster, where, address, known) for r, cluster in clusters.items()}
+        knocked = knocks or {}
+        jobs = {
+            r: pool.submit(_outcome, cluster, where, address, known, knocked.get(r))
+            for r, cluster in clusters.items()
+        }
         found = {region: job.result() for region, job in jobs.items()}
     taken = [str(error) for error in found.values() if isinstance(error, Taken)]
     away = [f"{region} ({error})" for region, error in found.items() if error and not isinstance(error, Taken)]
@@ -44,7 +70,15 @@ def point(fleet: Fleet, store: Store, address: str) -> str:
     return said
 
 
-def _outcome(cluster: Cluster, where: Address, address: str, known: Sequence[str]) -> BlackstartError | None:
+def _outcome(
+    cluster: Cluster,
+    where: Address,
+    address: str,
+    known: Sequence[str],
+    knock: Future[BlackstartError | None] | None,
+) -> BlackstartError | None:
+    if knock and (silent := knock.result()):
+        return silent
     try:
         _write(cluster, where, address, known)
     except BlackstartError as error:

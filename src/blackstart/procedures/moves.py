@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Protocol
 
 from blackstart.fleet.model import Fleet
 from blackstart.procedures.base import Diverged, StepError
+from blackstart.procedures.clients import knocking
 from blackstart.procedures.site import Site
 from blackstart.schema.procedure import Step
 
@@ -43,6 +45,12 @@ def moves_of(kind: str) -> Moves:
             return RedisMoves()
         case _:
             raise StepError(f"no steps for stores of kind {kind!r}; use `command`")
+
+
+def promote(site: Site, to: str) -> str:
+    """Fence, drain, open, tell clients. Clusters are knocked at meanwhile: a dead one costs no time of its own."""
+    with knocking(site.fleet, site.store) as knocks:
+        return moves_of(site.store.kind).promote(replace(site, knocks=knocks), to)
 
 
 def rejoin(site: Site, region: str, *, may_rebuild: bool) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from blackstart.fleet.model import Fleet
 from blackstart.procedures.base import By, Deadline, Kind, Work
-from blackstart.procedures.moves import moves_of, store_needs
+from blackstart.procedures.moves import promote, store_needs
 from blackstart.procedures.site import site_of
 from blackstart.schema.procedure import Promote, Step
 
@@ -20,7 +20,7 @@ class RunPromote:
         wanted = step.promote
         assert isinstance(wanted, Promote)  # noqa: S101 - the kind of a step says so
         site, region = site_of(work, wanted.store, wanted.to, deadline)
-        return moves_of(site.store.kind).promote(site, region)
+        return promote(site, region)
 
     def needs(self, fleet: Fleet, step: Step) -> list[str]:
         """Grants, and ConfigMaps."""

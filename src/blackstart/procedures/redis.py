@@ -102,8 +102,20 @@ class Server:
             command(client, "REPLICAOF", "NO", "ONE")
         self.unfence()
 
-    def follow(self, primary: Server, deadline: Deadline) -> None:
-        """Become the replica of another and catch up. What it has besides is discarded without a word."""
+    def keep_role(self) -> str:
+        """Have its role outlast a restart, by CONFIG REWRITE; where that fails, what there is to say of it."""
+        try:
+            with self.session() as client:
+                command(client, "CONFIG", "REWRITE")
+        except RedisError as error:
+            return f"; a restart of {self} would take its role away, CONFIG REWRITE failed: {error}"
+        return ""
+
+    def follow(self, primary: Server, deadline: Deadline) -> str:
+        """Become the replica of another and catch up; what `keep_role` says.
+
+        What it has besides is discarded without a word.
+        """
         host, _, port = primary.member.client_address.rpartition(":")
         self.log_in()
         if not self.follows(primary):
@@ -111,7 +123,9 @@ class Server:
                 command(client, "REPLICAOF", host, port)
         # A replica refuses writes by itself, and must not refuse them once it is promoted.
         self.unfence()
+        kept = self.keep_role()
         self.reaches(int(primary.info()["master_repl_offset"]), deadline)
+        return kept
 
     def log_in(self) -> None:
         """Let it know what it logs in to a primary with, where fleet.yaml says so."""

@@ -20,12 +20,12 @@ class RedisMoves:
     """Every method goes on from where a killed one stopped."""
 
     needs = (
-        "as `admin`: +replicaof +failover +info +role +ping +config|get +config|set, and to compare and salvage "
-        "+scan +dump +pttl on all keys"
+        "as `admin`: +replicaof +failover +info +role +ping +config|get +config|set +config|rewrite, and to compare "
+        "and salvage +scan +dump +pttl on all keys"
     )
 
     def promote(self, site: Site, to: str) -> str:
-        """Fence the old one where it answers, wait for the replica, then REPLICAOF NO ONE."""
+        """Fence the old one where it answers, wait for the replica, then REPLICAOF NO ONE, and CONFIG REWRITE."""
         target, record = Server(site, to), site.record
         if target.is_primary:
             said = _promoted_already(site, target)
@@ -38,7 +38,8 @@ class RedisMoves:
         target.open()
         if record or site.record:
             site.note(stage="promoted")
-        return f"{said}; {target} takes writes; {site.tell_clients(to)}"
+        # After the clients are told: they wait.
+        return f"{said}; {target} takes writes; {site.tell_clients(to)}{target.keep_role()}"
 
     def switch_back(self, site: Site, to: str) -> str:
         """FAILOVER: the primary stops writes, hands over when the replica has all, and follows it."""
@@ -61,10 +62,10 @@ class RedisMoves:
         target.unfence()
         if record := site.record:
             site.note(stage="promoted")
-            said = f"{said}; {site.tell_clients(to)}"
+            said = f"{said}; {site.tell_clients(to)}{target.keep_role()}"
             if record.was != to:
-                Server(site, record.was).follow(target, site.deadline)
-                said += f"; {record.was} follows"
+                kept = Server(site, record.was).follow(target, site.deadline)
+                said += f"; {record.was} follows{kept}"
         return said
 
     def call_off(self, site: Site, region: str, back: str) -> str:
@@ -73,8 +74,8 @@ class RedisMoves:
         if replica.is_primary or not primary.is_primary:
             raise StepError(f"{replica} is no replica of {primary} any more: promote it, then switch back")
         primary.unfence()
-        replica.follow(primary, site.deadline)
-        return f"the promotion of {region} is called off, {primary} takes writes"
+        kept = replica.follow(primary, site.deadline)
+        return f"the promotion of {region} is called off, {primary} takes writes{kept}"
 
     def rejoin(self, site: Site, region: str) -> str:
         """Follow the primary if that discards nothing. Raises Diverged: Redis itself would not say."""
@@ -83,16 +84,16 @@ class RedisMoves:
             extra = list(server.surplus(primary, site.deadline))
             if extra:
                 raise Diverged(f"{server} has {_told(extra)}")
-        server.follow(primary, site.deadline)
-        return f"{server} follows {primary.region}"
+        kept = server.follow(primary, site.deadline)
+        return f"{server} follows {primary.region}{kept}"
 
     def rebuild(self, site: Site, region: str) -> str:
         """Salvage, then let the full synchronisation discard the rest."""
         primary, server = _pair(site, region)
         extra = [] if server.follows(primary) else list(server.surplus(primary, site.deadline))
         said = _salvage(site, server, extra) if extra else "nothing to salvage"
-        server.follow(primary, site.deadline)
-        return f"{said}; {server} follows {primary.region}"
+        kept = server.follow(primary, site.deadline)
+        return f"{said}; {server} follows {primary.region}{kept}"
 
 
 def _promoted_already(site: Site, target: Server) -> str:

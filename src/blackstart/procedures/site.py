@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from blackstart.evidence.promotions import Promotion
+from blackstart.evidence.promotions import Promotion, clusters_of
 from blackstart.evidence.undo import make_folder, write_whole
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.stores import Login, Member, Store
 from blackstart.procedures.base import Deadline, StepError, Work
-from blackstart.procedures.clients import point
+from blackstart.procedures.clients import Knocks, point
 
 
 @dataclass(frozen=True)
 class Site:
-    """One store in the hands of one step. Not shared between steps: the record on the disk is."""
+    """One store in the hands of one step. Not shared between steps: the record on the disk is.
+
+    knocks: what became of asking the clusters of its clients, where the step did so beforehand.
+    """
 
     work: Work
     name: str
     store: Store
     deadline: Deadline
+    knocks: Knocks | None = None
 
     @property
     def fleet(self) -> Fleet:
@@ -29,7 +33,7 @@ class Site:
     @property
     def record(self) -> Promotion | None:
         """What is written down of it; None while it is at home."""
-        return self.work.promotions.find(self.fleet.fleet, self.name)
+        return self.work.promotions.find(self.fleet, self.name)
 
     @property
     def primary(self) -> str:
@@ -82,6 +86,7 @@ class Site:
             run=self.work.run,
             fleet=self.fleet.fleet,
             fleet_file=str(self.fleet.source or ""),
+            clusters=clusters_of(self.fleet, self.name),
             store=self.name,
             home=self.store.primary,
             region=self.store.primary,
@@ -93,11 +98,12 @@ class Site:
 
     def at_home(self) -> None:
         """Close the record."""
-        self.work.promotions.close(self.fleet.fleet, self.name)
+        if (found := self.record) is not None:
+            self.work.promotions.close(found)
 
     def tell_clients(self, region: str) -> str:
         """Have clients everywhere go to the server of a region; who was told, and who was not."""
-        return point(self.fleet, self.store, self.member(region).client_address)
+        return point(self.fleet, self.store, self.member(region).client_address, self.knocks)
 
 
 def site_of(work: Work, role: str, region: str, deadline: Deadline) -> tuple[Site, str]:

@@ -16,7 +16,7 @@ from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.fleet.lease import run_lease
-from blackstart.fleet.model import Cluster
+from blackstart.fleet.model import Cluster, Fleet
 from blackstart.fleet.objects import Ref
 from blackstart.plan.forecast.live import forecasts
 from blackstart.plan.locks import homes, lock_lease
@@ -116,14 +116,14 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         addresses=partial(known_addresses, plan.fleet),
         crossings=Tally(store, run_id, plan.fleet).read,
         work=Work(plan.fleet, run_id, folder.absolute(), promotions),
-        away=lambda: _away(promotions, plan.fleet.fleet),
+        away=lambda: _away(promotions, plan.fleet),
         ledger=ledger_of(plan, run_id, folder),
     )
 
 
-def _away(promotions: Promotions, fleet: str) -> list[str]:
+def _away(promotions: Promotions, fleet: Fleet) -> list[str]:
     found, damaged = promotions.read()
-    told = [f"{each}; {each.advice}" for each in found if each.fleet == fleet]
+    told = [f"{each}; {each.advice}" for each in found if each.of(fleet)]
     return told + [f"{path} cannot be read: look at its store by hand" for path in damaged]
 
 

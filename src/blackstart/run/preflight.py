@@ -163,7 +163,7 @@ def _workload(cluster: Cluster, workload: Workload) -> str:
 
 
 def _store(fleet: Fleet, name: str) -> str:
-    found, record = look_at_store(fleet, name), Promotions().find(fleet.fleet, name)
+    found, record = look_at_store(fleet, name), Promotions().find(fleet, name)
     if record:
         raise Wrong(f"{record}, though it is in order now ({found}); run `blackstart recover`, which closes that")
     return found

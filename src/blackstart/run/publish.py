@@ -8,18 +8,24 @@ from pathlib import Path
 
 from blackstart.evidence.reader import EVIDENCE, BadEvidence, read, write_sums
 from blackstart.evidence.records import Line
+from blackstart.evidence.written import Writes
 from blackstart.judge import judge
+from blackstart.ledger.records import altered
 from blackstart.report import html, junit, markdown
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.result import Result
 
 
 def judge_folder(folder: Path) -> tuple[Result, list[Line]]:
-    """What the evidence in a run's folder comes to. Raises BadEvidence, or BlackstartError when there is none."""
+    """What the evidence in a run's folder comes to; in doubt when the ledger there is not the one that it tells of.
+
+    Raises BadEvidence, or BlackstartError when there is none.
+    """
     path = folder / EVIDENCE
     try:
         lines = list(read(path))
-        return judge(lines), lines
+        problem = altered(folder, [line.body for line in lines if isinstance(line.body, Writes)])
+        return judge(lines, [f"ledger: {problem}"] if problem else []), lines
     except OSError as error:
         raise BlackstartError(f"{path}: {error.strerror}; name a folder that a run wrote") from error
     except ValueError as error:

@@ -41,24 +41,29 @@ def _home(
     promotions: Promotions, found: Promotion, say: Callable[[str], None], file: Path | None, *, dry_run: bool
 ) -> bool:
     try:
-        said = _look(found, file)
+        said = _look(promotions, found, file)
     except (steady.Unsteady, BlackstartError) as error:
         say(f"{found}: {error}; next: {found.advice}")
         return False
     if dry_run:
         say(f"store {found.store} of fleet {found.fleet}: at home again ({said}); would be closed")
         return False
-    promotions.close(found.fleet, found.store)
+    promotions.close(found)
     say(f"store {found.store} of fleet {found.fleet}: at home again ({said}); closed")
     return True
 
 
-def _look(found: Promotion, file: Path | None) -> str:
+def _look(promotions: Promotions, found: Promotion, file: Path | None) -> str:
+    fleet: Fleet = load_fleet(file or Path(found.fleet_file))
+    if fleet.fleet != found.fleet or found.store not in fleet.stores:
+        raise steady.Unsteady(f"{file or found.fleet_file} has no such store; name another --fleet")
+    if not found.of(fleet):
+        raise steady.Unsteady(
+            f"{file or found.fleet_file} is of other clusters by now; name the right file with --fleet; if the "
+            f"clusters {', '.join(found.clusters.values())} are no more, remove {promotions.path(found)}"
+        )
     if found.rebuilding:
         raise steady.Unsteady("data is incomplete there")
     if found.fences:
         raise steady.Unsteady(f"{', '.join(found.fences)} may still refuse writes by min-replicas-to-write")
-    fleet: Fleet = load_fleet(file or Path(found.fleet_file))
-    if fleet.fleet != found.fleet or found.store not in fleet.stores:
-        raise steady.Unsteady(f"{file or found.fleet_file} has no such store; name another --fleet")
     return steady.look(fleet, found.store)

@@ -160,7 +160,7 @@ def status(store: Store, fleet: Fleet) -> Status:
         stores=[
             Away(p.store, p.region, p.home, p.stage, p.run, p.run in alive, p.advice)
             for p in promotions
-            if p.fleet == fleet.fleet
+            if p.of(fleet)
         ],
         away=sight.away,
         damaged=[str(path) for path in (*contents.damaged, *torn)],
