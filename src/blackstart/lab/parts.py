@@ -83,7 +83,8 @@ def find_kubectl() -> Path | None:
 
 def check_thanos(thanos: Path) -> None:
     """Raises LabError for one built without the tag that it cannot live without."""
-    said = run([str(thanos), "--version"])
+    # It says so where errors are said.
+    said = run(["/bin/sh", "-c", 'exec "$0" --version 2>&1', str(thanos)])
     if LABELS not in said:
         raise LabError(
             f"{thanos} was built without the tag {LABELS} and would die of its first call: remove its folder, "
