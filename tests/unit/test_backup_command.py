@@ -28,8 +28,9 @@ def test_findings_and_why(folder: Path, capsys: pytest.CaptureFixture[str]) -> N
     said = capsys.readouterr()
     lines = said.out.splitlines()
     assert lines[0] == (
-        "us/velero.sh:6: spec.config.region: bucket velero-backups is in us-east-1, like the cluster us; use a bucket "
-        "in another region, or replicate it to one and give the other cluster a ReadOnly location there [BSB201]"
+        "us/velero.sh:6: spec.config.region: bucket velero-backups is in us-east-1, like the cluster us; "
+        "use a bucket in another region, or replicate it to one and give the other cluster a ReadOnly location there "
+        "[BSB201]"
     )
     assert any(line.startswith("BSB101: Backups are made often enough") for line in lines)
     assert said.err == "2 files checked: 4 errors, 2 warnings; 1 object of other kinds ignored (Secret)\n"
