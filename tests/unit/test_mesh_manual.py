@@ -10,7 +10,7 @@ from blackstart.plan.mesh.check import FORM, RULES
 from blackstart.plan.mesh.model import KINDS, Said
 
 MANUAL = (Path(__file__).resolve().parents[2] / "docs" / "mesh.md").read_text()
-OF_OTHERS = {"--data", "--backup", "--rpo"}
+OF_OTHERS = {"--data", "--backup", "--metrics", "--rpo"}
 ROW = re.compile(r"^\| (BSM\d+) \| (\w+) \| (.+?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 

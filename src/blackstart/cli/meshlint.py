@@ -34,7 +34,7 @@ class MeshOptions:
         from blackstart.plan.mesh.model import Said
 
         said = Said(regions=_regions(self.regions), replicas=_replicas(self.replicas))
-        return said if self.rto is None else Said(said.regions, said.replicas, _rto(self.rto))
+        return said if self.rto is None else Said(said.regions, said.replicas, rto_seconds(self.rto))
 
 
 def check_mesh(paths: tuple[Path, ...], fleet: Path | None, options: MeshOptions) -> Outcome:
@@ -73,7 +73,8 @@ def _replicas(text: str | None) -> dict[str, int]:
     return {name: int(count) for name, _, count in (part.partition("=") for part in parts)}
 
 
-def _rto(text: str) -> float:
+def rto_seconds(text: str) -> float:
+    """What --rto says. Raises click.UsageError."""
     from blackstart.schema.base import parse_duration
 
     try:

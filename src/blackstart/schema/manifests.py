@@ -59,6 +59,18 @@ def read_manifests(path: Path, wanted: Callable[[str, str], bool]) -> tuple[list
     return found, others, []
 
 
+def read_documents(text: str, origin: Place, line: int) -> tuple[list[Manifest], list[Finding]]:
+    """The mappings in a text that begins in line `line` of a file, such as a value of a ConfigMap."""
+    found: list[Manifest] = []
+    try:
+        for node in _nodes("\n" * (line - 1) + text, origin):
+            if isinstance(node, yaml.MappingNode):
+                found.append(_manifest(node, origin))
+    except ContentError as error:
+        return found, list(error.findings)
+    return found, []
+
+
 def _text(path: Path, origin: Place) -> str:
     try:
         raw = path.read_bytes()

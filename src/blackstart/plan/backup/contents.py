@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 
 from blackstart.plan.backup import links
 from blackstart.plan.backup.model import BackupConfig
-from blackstart.plan.backup.templates import Template, canonical, templates
-from blackstart.plan.backup.workloads import WORKLOADS, names, references
+from blackstart.plan.backup.templates import Template, templates
+from blackstart.plan.backup.workloads import WORKLOADS, references
 from blackstart.plan.resources import ClusterConfig
 from blackstart.plan.rules import Rules
 from blackstart.plan.values import items, mapping, text, texts
@@ -16,6 +16,7 @@ from blackstart.schema.errors import Finding
 
 RULES: Rules[BackupConfig] = Rules()
 
+_EXCLUDED = "velero.io/exclude-from-backup"
 _APPLICATION = {
     **WORKLOADS,
     "Service": "services",
@@ -110,16 +111,29 @@ def _needs(one: Template) -> dict[str, str]:
 )
 def _cluster_wide(config: BackupConfig) -> Iterator[Finding]:
     for one in templates(config):
-        left = [canonical(name) for name in names(one.spec.get("excludedClusterScopedResources"))]
-        if one.spec.get("includeClusterResources") is False:
-            key = "includeClusterResources"
-        elif {"*", "clusterrolebindings"} & {*left}:
-            key = "excludedClusterScopedResources"
-        else:
+        path = one.left_out("clusterrolebindings", "Cluster")
+        if not path:
             continue
         for binding in one.cluster.of("ClusterRoleBinding"):
             for _, subject in items(binding.manifest.data.get("subjects")):
                 namespace, name = text(subject.get("namespace")), text(subject.get("name"))
                 if subject.get("kind") == "ServiceAccount" and namespace and one.within(namespace):
                     message = f"{namespace}/{name} has ClusterRoleBinding {binding.name} ({binding.where})"
-                    yield one.finding((key,), message)
+                    yield one.resource.finding(path, message)
+
+
+@RULES.add(
+    "BSB305",
+    "warning",
+    f"No object of a service is kept out of backups by its label ({_EXCLUDED}).",
+    why="Such a label outlives the reason for it, and works whatever a Schedule includes.",
+    fix="remove the label",
+    link=links.FILTER,
+)
+def _labelled(config: BackupConfig) -> Iterator[Finding]:
+    taking = list(templates(config))
+    for resource in config.of(*_APPLICATION, "PersistentVolumeClaim", "Namespace"):
+        namespace = resource.name if resource.kind == "Namespace" else resource.namespace
+        labelled = mapping(resource.metadata.get("labels")).get(_EXCLUDED) in ("true", True)
+        if labelled and any(one.within(namespace) for one in taking if one.cluster.name == resource.cluster):
+            yield resource.finding(("metadata", "labels", _EXCLUDED), f"{resource.kind} {resource.name} is left out")

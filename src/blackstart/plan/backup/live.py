@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
@@ -86,21 +86,23 @@ def _cluster(fleet: Fleet, name: str) -> Iterator[Resource]:
 
 def _addresses(clusters: tuple[ClusterConfig, ...]) -> dict[str, tuple[str, ...]]:
     """The addresses of the stores' hosts, as far as this machine can tell within the deadline."""
-    hosts = {Location(one, cluster).host for cluster in clusters for one in cluster.of("BackupStorageLocation")} - {
-        ""
-    }
-    pool = ThreadPoolExecutor(max_workers=max(1, len(hosts)))
-    asked = {host: pool.submit(_resolve, host) for host in hosts}
-    until = time.monotonic() + _DEADLINE
-    found = {}
-    for host, answer in asked.items():
+    locations = (Location(one, cluster) for cluster in clusters for one in cluster.of("BackupStorageLocation"))
+    found: dict[str, tuple[str, ...]] = {}
+
+    def resolve(host: str) -> None:
         try:
-            found[host] = answer.result(timeout=max(0.0, until - time.monotonic()))
-        except (OSError, TimeoutError, UnicodeError):
-            continue
-    pool.shutdown(wait=False, cancel_futures=True)
-    return found
+            answers = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            return
+        found[host] = tuple(sorted({str(answer[4][0]) for answer in answers}))
 
-
-def _resolve(host: str) -> tuple[str, ...]:
-    return tuple(sorted({str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}))
+    # Nothing ends a resolver that hangs: its thread is left to itself.
+    threads = [
+        threading.Thread(target=resolve, args=[host], daemon=True) for host in {x.host for x in locations} - {""}
+    ]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + _DEADLINE
+    for thread in threads:
+        thread.join(max(0.0, until - time.monotonic()))
+    return dict(found)

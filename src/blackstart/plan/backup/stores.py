@@ -46,7 +46,10 @@ class Location:
     @property
     def host(self) -> str:
         """The server of an S3 that is not the cloud's own; empty for that."""
-        return urlsplit(text(self.settings.get("s3Url"))).hostname or ""
+        try:
+            return urlsplit(text(self.settings.get("s3Url"))).hostname or ""
+        except ValueError:
+            return ""
 
     @property
     def read_only(self) -> bool:

@@ -99,11 +99,13 @@ class Template:
         """Whether it takes objects of a namespace."""
         return covers(self.spec.get("includedNamespaces"), self.spec.get("excludedNamespaces"), namespace)
 
-    def left_out(self, resource: str) -> KeyPath | None:
-        """Where it is said that a namespaced resource is not taken; None where it is."""
+    def left_out(self, resource: str, scope: str = "Namespace") -> KeyPath | None:
+        """Where it is said that a resource of this scope (or `Cluster`) is not taken; None where it is."""
+        if scope == "Cluster" and self.spec.get("includeClusterResources") is False:
+            return (*self.path, "includeClusterResources")
         for included, excluded in (
             ("includedResources", "excludedResources"),
-            ("includedNamespaceScopedResources", "excludedNamespaceScopedResources"),
+            (f"included{scope}ScopedResources", f"excluded{scope}ScopedResources"),
         ):
             wanted = {canonical(name) for _, name in texts(self.spec.get(included))}
             for i, name in texts(self.spec.get(excluded)):

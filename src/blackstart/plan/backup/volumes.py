@@ -44,13 +44,8 @@ def _way(one: Template, claim: Claim) -> tuple[Way, KeyPath, str]:
     csi = has_csi(one.cluster)
     if csi:
         return "moved" if one.switch("snapshotMoveData", "default-snapshot-move-data") else "snapshot", (), ""
-    left = {canonical(name) for name in names(one.spec.get("excludedClusterScopedResources"))}
-    for key, says in (
-        ("includeClusterResources", one.spec.get("includeClusterResources") is False),
-        ("excludedClusterScopedResources", bool(left & {"*", "persistentvolumes"})),
-    ):
-        if says:
-            return "none", (*one.path, key), f"{key} leaves PersistentVolumes out, and with them their snapshots"
+    if path := one.left_out("persistentvolumes", "Cluster"):
+        return "none", path, "leaves persistentvolumes out, and with them their snapshots"
     if any(one.cluster.of("VolumeSnapshotLocation")):
         return "snapshot", (), ""
     if any(servers(one.cluster)):
