@@ -218,7 +218,7 @@ def test_a_step_of_a_store_is_never_cut_short(tmp_path: Path, monkeypatch: pytes
         time.sleep(1.0)
         return "promoted"
 
-    monkeypatch.setattr(promote.RunPromote, "run", slow)
+    monkeypatch.setattr(type(promote.STEP), "run", slow)
     _, lines = run(
         tmp_path, detect="fault", procedure=steps({"promote": {"store": "orders", "to": "eu"}}, {"command": ["true"]})
     )

@@ -8,12 +8,12 @@ from typing import Any
 
 from blackstart.fleet.sql import Sql, SqlError, connect
 from blackstart.procedures.base import Deadline, StepError
+from blackstart.procedures.reach import REACH, answers
 from blackstart.procedures.site import Site
 
 _STATEMENT = 15.0
 """Seconds for one statement: STOP SLAVE may take a connection attempt's time, read_only a commit's."""
 
-_REACH = 2.0
 _IDLE = "Slave has read all relay log"
 
 
@@ -28,20 +28,18 @@ class Server:
         return f"{self._site.name} in {self.region}"
 
     def answers(self) -> bool:
-        """Whether it can be reached and asked; a refused login is an error, not silence."""
-        try:
-            with connect(self._site.fleet, self._site.store, self.member, self._site.admin, _REACH) as sql:
+        """Whether it can be reached and asked. Raises for a refused login."""
+
+        def ask() -> None:
+            with self.session(REACH) as sql:
                 sql.run("SELECT 1")
-        except SqlError as error:
-            if error.kind in ("refused", "timeout"):
-                return False
-            raise
-        return True
+
+        return answers(ask)
 
     @contextmanager
-    def session(self) -> Iterator[Sql]:
-        """A session as `admin`."""
-        with connect(self._site.fleet, self._site.store, self.member, self._site.admin, _STATEMENT) as sql:
+    def session(self, deadline: float = _STATEMENT) -> Iterator[Sql]:
+        """A session as `admin`; `deadline`: seconds for each statement."""
+        with connect(self._site.fleet, self._site.store, self.member, self._site.admin, deadline) as sql:
             yield sql
 
     def value(self, expression: str) -> str:

@@ -12,13 +12,13 @@ import redis
 from blackstart.fleet.redisdb import RedisError, connect
 from blackstart.fleet.stores import Login
 from blackstart.procedures.base import Deadline
+from blackstart.procedures.reach import REACH, answers
 from blackstart.procedures.site import Site
 
 FENCE = "65535"
 """As min-replicas-to-write: no primary has so many replicas, so it refuses every write."""
 
 _SETTING = "min-replicas-to-write"
-_REACH = 2.0
 _COMMAND = 10.0
 _BATCH = 500
 
@@ -44,20 +44,18 @@ class Server:
         return f"{self._site.name} in {self.region}"
 
     def answers(self) -> bool:
-        """Whether it can be reached and asked; a refused login is an error, not silence."""
-        try:
-            with connect(self._site.fleet, self._site.store, self.member, self._site.admin, _REACH) as client:
+        """Whether it can be reached and asked. Raises for a refused login."""
+
+        def ask() -> None:
+            with self.session(REACH) as client:
                 client.ping()
-        except RedisError as error:
-            if error.kind in ("refused", "timeout"):
-                return False
-            raise
-        return True
+
+        return answers(ask)
 
     @contextmanager
-    def session(self) -> Iterator[redis.Redis]:
-        """A client as `admin`."""
-        with connect(self._site.fleet, self._site.store, self.member, self._site.admin, _COMMAND) as client:
+    def session(self, deadline: float = _COMMAND) -> Iterator[redis.Redis]:
+        """A client as `admin`; `deadline`: seconds for each command."""
+        with connect(self._site.fleet, self._site.store, self.member, self._site.admin, deadline) as client:
             yield client
 
     def info(self) -> dict[str, Any]:
