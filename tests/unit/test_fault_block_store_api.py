@@ -110,9 +110,7 @@ def test_a_region_that_is_lost_altogether_is_told(
         inject(FAULT, here.fleet, ARGS, here.context())
 
 
-def test_a_store_that_is_silent_or_lost_already_proves_nothing(
-    here: Bench, querier: Querier, tables: Tables
-) -> None:
+def test_a_store_that_is_silent_or_lost_already_proves_nothing(here: Bench, querier: Querier, tables: Tables) -> None:
     tables.names = {"somebody_elses"}
     with pytest.raises(FaultError, match="has lost it already: deadline exceeded"):
         inject(FAULT, here.fleet, ARGS, here.context())
@@ -148,7 +146,7 @@ def test_what_fleet_yaml_lacks_is_told(here: Bench, querier: Querier) -> None:
         inject(FAULT, here.fleet, ARGS, here.context())
     del document["regions"]["us"]["sidecar"]
     here.fleet_file.write_text(yaml.safe_dump(document))
-    with pytest.raises(FaultError, match="has no `sidecar`.*--global-metrics"):
+    with pytest.raises(FaultError, match=r"has no `sidecar`.*--global-metrics"):
         inject(FAULT, here.fleet, ARGS, here.context())
 
 
