@@ -30,6 +30,7 @@ from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Ref
 from blackstart.lab import native
+from blackstart.lab.features import Features
 from blackstart.lab.meshrules import rules
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.toolchain import build, tools
@@ -97,7 +98,7 @@ def main() -> None:
     options = parser.parse_args()
     chosen = [SETTINGS[int(n) - 1] for n in options.settings.split(",")]
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    build(tools(mesh=True), lambda _: None)
+    build(tools(Features(mesh=True)), lambda _: None)
     paths = LabPaths(Path(".blackstart/lab").absolute())
     ours = not paths.fleet.exists()
     fleet = native.up(REGIONS, paths, lambda _: None, mesh=True)

@@ -15,6 +15,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.lab import data, logins, manifests
 from blackstart.lab.data import Seen, decide
 from blackstart.lab.edge import Writes, edge_config
+from blackstart.lab.features import Features
 from blackstart.lab.fleetfile import fleet_document
 from blackstart.lab.machine import Spec, read_spec
 from blackstart.lab.paths import LabPaths
@@ -144,8 +145,8 @@ def test_the_spec_of_an_older_lab_has_no_stores(tmp_path: Path) -> None:
     paths = LabPaths(tmp_path)
     paths.spec.write_text('{"regions": ["us"], "complete": true, "made": []}')
     assert read_spec(paths) == Spec(("us",), complete=True)
-    Spec(("us", "eu"), data=True, semi_sync=True).write(paths)
-    assert read_spec(paths) == Spec(("us", "eu"), data=True, semi_sync=True)
+    Spec(("us", "eu"), has=Features(data=True, semi_sync=True)).write(paths)
+    assert read_spec(paths) == Spec(("us", "eu"), has=Features(data=True, semi_sync=True))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -50,11 +50,11 @@ def _deadline_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-_region = click.argument("region")
+_region = click.argument("region")  # or `store`: the bucket of a lab with backups
 _part = click.option(
     "--part",
-    type=click.Choice(["istiod", "gateway", "mariadb", "redis", "prometheus", "sidecar"]),
-    help="Only this part of the region's mesh, this store or this observer (native only).",
+    type=click.Choice(["istiod", "gateway", "mariadb", "redis", "velero", "prometheus", "sidecar"]),
+    help="Only this part of the region (native only).",
 )
 _observer = click.option(
     "--part", type=click.Choice(["prometheus", "sidecar"]), help="Only this observer of the region (native only)."
@@ -64,13 +64,15 @@ _observer = click.option(
 @command.command()
 @click.option("--provider", type=click.Choice(["native", "kind"]), default="native", show_default=True)
 @click.option("--mesh", is_flag=True, help="istiod, too (cold: 6 minutes more).")
+@click.option("--backup", is_flag=True, help="Velero, too (cold: 6 minutes more).")
 @click.option("--global-metrics", is_flag=True, help="Thanos, too (cold: 3 minutes more).")
-def build(provider: str, mesh: bool, global_metrics: bool) -> None:
+def build(provider: str, **has: bool) -> None:
     """Build the lab's programs that are not in the cache yet (cold: about 6 minutes on 2 cores)."""
     from blackstart.cli import labviews
     from blackstart.lab import toolchain
+    from blackstart.lab.features import Features
 
-    tools = toolchain.tools(mesh, global_metrics=global_metrics) if provider == "native" else toolchain.KIND
+    tools = toolchain.tools(Features(**has)) if provider == "native" else toolchain.KIND
     with labviews.build_progress() as report:
         toolchain.build(tools, report)
 
@@ -97,22 +99,22 @@ def doctor(fix: bool) -> int:
 @click.option("--mesh", is_flag=True, help="Istio in each region, its gateways before the service (native only).")
 @click.option("--data", is_flag=True, help="MariaDB and Redis, replicated, and order-service (native only).")
 @click.option("--semi-sync", is_flag=True, help="With --data: acknowledge only what the replica has.")
+@click.option("--multi-active", is_flag=True, help="With --data: the database takes writes in both regions.")
+@click.option("--backup", is_flag=True, help="Velero in each region, a bucket outside all of them (native only).")
 @click.option("--global-metrics", is_flag=True, help="Thanos over all regions, and federation (native only).")
 @_state_option
-def up(
-    regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, global_metrics: bool, state: Path
-) -> None:
+def up(regions: str, provider: str, state: Path, **has: bool) -> None:
     """Start the lab, or complete it; ends with a table of what runs where."""
     from blackstart.cli import labviews
 
     paths = _paths(state)
-    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync, "global_metrics": global_metrics}
-    wanted = {name: True for name, yes in chosen.items() if yes}
+    wanted = {name: True for name, yes in has.items() if yes}
     if wanted and provider != "native":
-        option = f"--{next(iter(wanted)).replace('_', '-')}"
-        raise click.BadParameter("only the native provider has it; leave --provider out", param_hint=option)
-    if semi_sync and not data:
-        raise click.BadParameter("goes with --data", param_hint="--semi-sync")
+        raise click.BadParameter("only the native provider has it; leave --provider out", param_hint=_option(wanted))
+    if (needs := [name for name in wanted if name in ("semi_sync", "multi_active")]) and not has["data"]:
+        raise click.BadParameter("goes with --data", param_hint=_option(needs))
+    if len(needs) > 1:
+        raise click.BadParameter("excludes --semi-sync; choose one", param_hint="--multi-active")
     _provider(provider).up(regions.split(","), paths, _say, **wanted)
     labviews.status(paths, _provider(provider).power_state)
     click.echo(f"fleet file: {paths.fleet}")
@@ -156,7 +158,7 @@ def logs(region: str | None, part: str | None, lines: int, state: Path) -> None:
 @_part
 @_state_option
 def kill(region: str, part: str | None, state: Path) -> None:
-    """Take REGION away as a real loss does: silent links, then nothing alive."""
+    """Take REGION (or `store`, the bucket of backups) away as a real loss does: silent links, then nothing alive."""
     _provider_of(_paths(state)).kill(region, _paths(state), **_only(part, state))
 
 
@@ -186,6 +188,11 @@ def restore(region: str, part: str | None, state: Path, deadline: float) -> None
 def state_(region: str, part: str | None, state: Path) -> None:
     """Print `up`, `dead` or `frozen`."""
     click.echo(_provider_of(_paths(state)).power_state(region, _paths(state), **_only(part, state)))
+
+
+def _option(names: Iterable[str]) -> str:
+    """The first of them, as it is written."""
+    return f"--{next(iter(names)).replace('_', '-')}"
 
 
 def _only(part: str | None, state: Path) -> dict[str, str]:

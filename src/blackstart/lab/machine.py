@@ -18,10 +18,11 @@ from blackstart.fleet.load import load_fleet
 from blackstart.lab import network
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.commands import BOUND, EMPTY
+from blackstart.lab.features import PLAIN, Features
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import cache_dir
-from blackstart.lab.topology import EDGE, OBSERVER
+from blackstart.lab.topology import EDGE, OBSERVER, STORE
 from blackstart.schema.errors import BlackstartError
 
 _NETNS = Path("/run/netns")
@@ -35,10 +36,7 @@ class Spec:
     regions: tuple[str, ...]
     complete: bool = False
     made: tuple[str, ...] = ()
-    mesh: bool = False
-    data: bool = False
-    semi_sync: bool = False
-    global_metrics: bool = False
+    has: Features = PLAIN
 
     def write(self, paths: LabPaths) -> None:
         new = paths.spec.with_suffix(".new")
@@ -52,7 +50,7 @@ def read_spec(paths: LabPaths) -> Spec | None:
         found = json.loads(paths.spec.read_text())
     except FileNotFoundError:
         return None
-    return Spec(**{**found, "regions": tuple(found["regions"]), "made": tuple(found["made"])})
+    return Spec(tuple(found["regions"]), found["complete"], tuple(found["made"]), Features(**found.get("has", {})))
 
 
 @contextmanager
@@ -162,7 +160,7 @@ def _mounts() -> list[str]:
 
 def _wipe(paths: LabPaths, spec: Spec) -> None:
     """Remove the state, except what explains it afterwards: logs and events."""
-    for name in (*spec.regions, EDGE, OBSERVER):
+    for name in (*spec.regions, EDGE, OBSERVER, STORE):
         folder = paths.member(name)
         for part in folder.iterdir() if folder.is_dir() else ():
             if part.name != _LOGS:

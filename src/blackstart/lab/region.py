@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from blackstart.fleet.model import Place
-from blackstart.lab import commands, network, regionmetrics
+from blackstart.lab import backup, commands, network, regionmetrics
 from blackstart.lab.api import Api, container_ids
+from blackstart.lab.backupregion import RegionBackup
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
 from blackstart.lab.data import KINDS, Site
@@ -58,6 +59,7 @@ class RegionLab:
     cgroups: Hierarchy
     has_mesh: bool = False
     site: Site | None = None
+    backup_site: backup.Site | None = None
     has_sidecar: bool = False
 
     @cached_property
@@ -74,6 +76,12 @@ class RegionLab:
     def metrics(self) -> RegionMetrics:
         """What observes the region from inside."""
         return RegionMetrics(self.net, self.files, self.processes, self.api, self.has_sidecar)
+
+    @cached_property
+    def velero(self) -> RegionBackup | None:
+        """Velero; None in a lab without backups."""
+        site = self.backup_site
+        return RegionBackup(site, self.paths, self.files, self.processes, self.api) if site else None
 
     @cached_property
     def files(self) -> RegionFiles:
@@ -113,19 +121,21 @@ class RegionLab:
         say(f"{name}: images imported")
         self._wait_for_api(deadline)
         say(f"{name}: API server ready")
-        for obj in (*demo(name), *(self.data.order_service() if self.data else ())):
+        services = self.data.order_service() if self.data else ()
+        for obj in (*demo(name), *services, *(backup.content() if self.velero else ())):
             self.api.apply(obj)
         # It is large, and nobody needs it before the first drill.
-        with ThreadPoolExecutor(max_workers=2) as background:
+        with ThreadPoolExecutor(max_workers=3) as background:
             guardian = background.submit(lambda: self._import_image(parts, guardian_image()))
             mesh = background.submit(self.mesh.install, parts) if self.mesh else None
+            velero = background.submit(self.velero.create, parts) if self.velero else None
             self._start_workers(parts)
             self._wait_until_settled(frozenset(), deadline)
             say(f"{name}: pods Ready")
             self.metrics.wait(parts, deadline)
-            guardian.result()
-            if mesh:
-                mesh.result()
+            for job in (guardian, mesh, velero):
+                if job:
+                    job.result()
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
@@ -175,6 +185,8 @@ class RegionLab:
             self.data.start(parts)
             self.data.wait(deadline)
         self.metrics.start(parts)
+        if self.velero:
+            self.velero.start(parts)
         unsilence(self.net)
         self.events.write("restore", "reachable")
         settle()
@@ -182,6 +194,8 @@ class RegionLab:
         self.metrics.wait(parts, deadline)
         if self.mesh:
             self.mesh.wait(deadline)
+        if self.velero:
+            self.velero.wait(deadline)
         self.events.write("restore", "ready")
 
     def state(self) -> State:
@@ -192,7 +206,7 @@ class RegionLab:
         return "up" if whole and not is_silent(self.net) else "dead"
 
     def kill_part(self, part: str) -> None:
-        """End one part of the mesh, one store or one observer; the region stays up without it. Raises LabError."""
+        """End one part of the mesh, one store, one observer or Velero; the region stays up. Raises LabError."""
         self._refuse_unless_up()
         self._owner(part).kill_part(part)
         self.events.write("kill", f"{part} killed")
@@ -217,10 +231,13 @@ class RegionLab:
             return "frozen"
         return "up" if alive else "dead"
 
-    def _owner(self, part: str) -> RegionMesh | RegionData | RegionMetrics:
-        if part in regionmetrics.PARTS:
-            return self.metrics
-        owner, what, option = (self.data, "stores", "data") if part in KINDS else (self.mesh, "mesh", "mesh")
+    def _owner(self, part: str) -> RegionMesh | RegionData | RegionBackup | RegionMetrics:
+        found: dict[str, tuple[RegionMesh | RegionData | RegionBackup | RegionMetrics | None, str, str]] = {
+            **dict.fromkeys(regionmetrics.PARTS, (self.metrics, "observers", "global-metrics")),
+            **dict.fromkeys(KINDS, (self.data, "stores", "data")),
+            backup.VELERO: (self.velero, "Velero", "backup"),
+        }
+        owner, what, option = found.get(part, (self.mesh, "mesh", "mesh"))
         if owner is None:
             raise LabError(
                 f"region {self.net.name} has no {what}; `blackstart lab up --{option}` makes a lab with it"

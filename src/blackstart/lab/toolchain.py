@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Thread
 
+from blackstart.lab.features import PLAIN, Features
 from blackstart.lab.shell import LabError, run
 from blackstart.schema.content import content_dir
 
@@ -105,12 +106,29 @@ GLOBAL_METRICS = (
         seconds=150,
     ),
 )
+# Velero v1.18.3 and its plug-in for S3 v1.14.3; their CRDs are printed by Velero itself.
+BACKUP = (
+    Tool(
+        "velero",
+        "toolchain/velero",
+        "github.com/vmware-tanzu/velero/cmd/velero",
+        f"{_PLAIN} -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v1.18.3",
+        seconds=200,
+    ),
+    Tool(
+        "velero-plugin-for-aws",
+        "toolchain/velero-plugin-for-aws",
+        "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
+        seconds=185,
+    ),
+)
 KIND = (NATIVE[0], Tool("kind", "toolchain/kind", "sigs.k8s.io/kind", seconds=25))
 
 
-def tools(mesh: bool = False, global_metrics: bool = False) -> tuple[Tool, ...]:
-    """What a native lab needs, with or without a mesh, and Thanos."""
-    return (*NATIVE, *(MESH if mesh else ()), *(GLOBAL_METRICS if global_metrics else ()))
+def tools(has: Features = PLAIN) -> tuple[Tool, ...]:
+    """What a native lab needs."""
+    more = (MESH, has.mesh), (GLOBAL_METRICS, has.global_metrics), (BACKUP, has.backup)
+    return (*NATIVE, *(tool for tools, yes in more if yes for tool in tools))
 
 
 def cache_dir() -> Path:
