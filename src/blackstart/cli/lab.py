@@ -93,19 +93,23 @@ def doctor(fix: bool) -> int:
 @click.option("--mesh", is_flag=True, help="Istio in each region, its gateways before the service (native only).")
 @click.option("--data", is_flag=True, help="MariaDB and Redis, replicated, and order-service (native only).")
 @click.option("--semi-sync", is_flag=True, help="With --data: acknowledge only what the replica has.")
+@click.option("--multi-active", is_flag=True, help="With --data: the database takes writes in both regions.")
 @_state_option
-def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, state: Path) -> None:
+def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, multi_active: bool, state: Path) -> None:
     """Start the lab, or complete it; ends with a table of what runs where."""
     from blackstart.cli import labviews
 
     paths = _paths(state)
-    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync}
+    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync, "multi_active": multi_active}
     wanted = {name: True for name, yes in chosen.items() if yes}
     if wanted and provider != "native":
         option = f"--{next(iter(wanted)).replace('_', '-')}"
         raise click.BadParameter("only the native provider has it; leave --provider out", param_hint=option)
-    if semi_sync and not data:
-        raise click.BadParameter("goes with --data", param_hint="--semi-sync")
+    for name in ("semi_sync", "multi_active"):
+        if chosen[name] and not data:
+            raise click.BadParameter("goes with --data", param_hint=f"--{name.replace('_', '-')}")
+    if semi_sync and multi_active:
+        raise click.BadParameter("excludes --semi-sync; choose one", param_hint="--multi-active")
     _provider(provider).up(regions.split(","), paths, _say, **wanted)
     labviews.status(paths, _provider(provider).power_state)
     click.echo(f"fleet file: {paths.fleet}")

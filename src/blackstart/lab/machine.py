@@ -35,6 +35,7 @@ class Spec:
     mesh: bool = False
     data: bool = False
     semi_sync: bool = False
+    multi_active: bool = False
 
     def write(self, paths: LabPaths) -> None:
         new = paths.spec.with_suffix(".new")

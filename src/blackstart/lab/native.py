@@ -40,11 +40,12 @@ class NativeLab:
     mesh: bool = False
     data: bool = False
     semi_sync: bool = False
+    multi_active: bool = False
 
     @cached_property
     def sites(self) -> dict[str, Site]:
         """Where there are stores, by region; empty in a lab without."""
-        return data_sites(self.net, self.semi_sync) if self.data else {}
+        return data_sites(self.net, self.semi_sync, self.multi_active) if self.data else {}
 
     @cached_property
     def stores(self) -> Stores | None:
@@ -102,7 +103,7 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync)
+    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync, spec.multi_active)
 
 
 def up(
@@ -112,13 +113,14 @@ def up(
     mesh: bool = False,
     data: bool = False,
     semi_sync: bool = False,
+    multi_active: bool = False,
 ) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then.
 
     `data`: with replicated stores; `semi_sync`: their database acknowledges
-    only what its replica has.
+    only what its replica has; `multi_active`: it takes writes in both regions.
     """
-    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync)
+    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync, multi_active)
     _ = lab.sites  # refuses a lab that cannot have them
     doctor.refuse(len(regions), mesh, data)
     parts = find_parts(mesh, data)
@@ -192,8 +194,10 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    if (spec.regions, spec.mesh, spec.data, spec.semi_sync) != (wanted, lab.mesh, lab.data, lab.semi_sync):
-        stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
+    found = (spec.regions, spec.mesh, spec.data, spec.semi_sync, spec.multi_active)
+    if found != (wanted, lab.mesh, lab.data, lab.semi_sync, lab.multi_active):
+        kind = "semi-synchronous " if spec.semi_sync else "multi-active " if spec.multi_active else ""
+        stores = f"{kind}stores" if spec.data else "no stores"
         what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
@@ -220,7 +224,10 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
     regions = tuple(region.name for region in lab.net.regions)
-    spec = machine.borrow(lab.paths, machine.Spec(regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync))
+    wanted = machine.Spec(
+        regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync, multi_active=lab.multi_active
+    )
+    spec = machine.borrow(lab.paths, wanted)
     if lab.data:
         logins.make(lab.paths)
     network.claim_bridge(str(lab.paths.root))
