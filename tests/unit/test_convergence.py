@@ -17,7 +17,9 @@ from blackstart.fleet.model import Fleet
 from blackstart.ledger import ids
 from blackstart.ledger.convergence import differences
 from blackstart.ledger.records import Write
+from blackstart.run.census import look_at_store
 from blackstart.run.convergence import Span, compare, saying, watch
+from blackstart.run.looks import Wrong
 from blackstart.run.readback import agreed, holding, look_until
 
 RUN = "20260101-000000-abcd"
@@ -164,7 +166,9 @@ def test_a_write_that_replication_was_told_to_skip_is_named(active: Pair[MariaDb
     position = active.us.sql("SELECT @@gtid_binlog_pos AS p")[0]["p"]
     (ours,) = (gtid for gtid in position.split(",") if gtid.startswith("1-"))
     active.eu.sql("STOP SLAVE")
+    active.eu.sql("SET GLOBAL gtid_strict_mode=0")
     active.eu.sql("SET GLOBAL gtid_slave_pos=%s", ours)
+    active.eu.sql("SET GLOBAL gtid_strict_mode=1")
     active.eu.sql("START SLAVE")
     heal(active)
     both_run(active)
@@ -200,3 +204,29 @@ def test_a_side_that_cannot_be_read_or_takes_no_writes_is_said(active: Pair[Mari
     assert span.level is None
     assert found.members == ["us"]
     assert found.unread[0].startswith("eu: refused")
+
+
+def test_before_a_drill_every_member_must_take_writes_and_be_in_step(active: Pair[MariaDb], tmp_path: Path) -> None:
+    fleet = storekit.fleet(tmp_path, db=active)
+    active.us.insert("a")
+    active.eu.insert("b")
+    assert look_at_store(fleet, "db") == "all take writes, and are in step: eu, us"
+    active.us.sql("SET GLOBAL read_only=1")
+    with pytest.raises(Wrong, match="in us is read-only"):
+        look_at_store(fleet, "db")
+    active.us.sql("SET GLOBAL read_only=0")
+    active.us.sql("STOP SLAVE")
+    with pytest.raises(Wrong, match="in us: receiver No, applier No: replication is broken"):
+        look_at_store(fleet, "db")
+    active.us.sql("START SLAVE")
+    both_run(active)
+    cut(active)
+    active.eu.insert("c")
+    with pytest.raises(Wrong, match="in us"):
+        look_at_store(fleet, "db")
+    heal(active)
+    both_run(active)
+    active.us.sql("STOP SLAVE")
+    active.us.sql("RESET SLAVE ALL")
+    with pytest.raises(Wrong, match="in us follows nobody"):
+        look_at_store(fleet, "db")

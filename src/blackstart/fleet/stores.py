@@ -126,7 +126,7 @@ class Writes(Model):
 
     place: str
     url: str | None = None
-    urls: dict[str, str] = Field(default={}, min_length=2)
+    urls: dict[str, str] = {}
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Writes:
