@@ -9,11 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from datadrill import PATHS, acknowledged, passed
+from datadrill import PATHS, acknowledged
 from datalab import eventually, new_id, server
 from labdrill import Ran, run_drill
 
-from blackstart.evidence.reader import EVIDENCE, read
+from blackstart.evidence.reader import EVIDENCE, read, verify
+from blackstart.evidence.records import Reading
 from blackstart.evidence.written import Convergence
 from blackstart.fleet.model import Fleet
 from blackstart.lab import native
@@ -86,7 +87,10 @@ def test_both_sides_take_writes_while_cut_off_and_then_agree(active: Fleet, tmp_
             apart[side] = set(held(side, the_prefix(tmp_path)))
 
     ran = drill(active, tmp_path, look)
-    passed(ran)
+    assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
+    assert ran.injected()
+    assert all(fault.confirmed_reverted for fault in ran.result.faults)
+    assert verify(ran.folder / EVIDENCE).problem is None
     found = converged(ran)
     assert found.met
     assert found.measured is not None
@@ -99,6 +103,12 @@ def test_both_sides_take_writes_while_cut_off_and_then_agree(active: Fleet, tmp_
     # A member that lacks something during the cut has not lost it.
     during = [w for w in ran.result.writes if w.moment == "failover" and w.record == "orders"]
     assert all(w.lost > 0 and w.awaited and not w.lost_writes for w in during)
+    # Each side's replication, both ways: nothing in the end, and a lot in between.
+    readings = [line.body for line in read(ran.folder / EVIDENCE) if isinstance(line.body, Reading)]
+    for side in SIDES:
+        values = [each.value for each in readings if each.key == side and each.value is not None]
+        assert max(values) > 20
+        assert values[-1] < 20
     print(f"{len(sent)} writes; {found.detail}; cut off: {len(apart['us'] - apart['eu'])}")
 
 

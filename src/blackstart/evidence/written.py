@@ -66,7 +66,7 @@ class Convergence(Record):
     Of the writes that were acknowledged before the fail-back began: `behind`
     is when the last look began at which a member lacked one, `level` when the
     first ended at which none did (monotonic seconds; None: there was none).
-    different: ids that are not everywhere the same; `examples`: the oldest of
+    content: whether more than ids was compared. different: ids that are not everywhere the same; `examples`: some of
     them; `replication`: what members say of it then.
     """
 
@@ -76,6 +76,7 @@ class Convergence(Record):
     members: list[str]
     unread: list[str] = []
     acknowledged: int = 0
+    content: bool = False
     behind: float | None = None
     level: float | None = None
     different: int = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from blackstart.evidence.history import Window
 from blackstart.evidence.records import FaultState, Phase
@@ -72,11 +73,13 @@ def _gaps(case: Case, service: str, found: dict[tuple[str, str], Convergence | N
 
 def _unwritten(case: Case, service: str, found: dict[tuple[str, str], Convergence | None]) -> Iterator[str]:
     """Members that nothing new had to come from: there, nothing was shown."""
-    if case.watched is None:
+    if case.t0 is None:
         yield "no data: no T0"
         return
-    window = Window(case.watched.start, case.watched.end)
-    told = [m.body.taken for m in case.history.writes if m.body.service == service and window.holds(m.t)]
+    window = Window(case.t0.latest, case.start_of(Phase.UNDO))
+    moments = [m for m in case.history.writes if m.body.service == service]
+    # Each tells of the time since the one before: what straddles T0 may be of before.
+    told = [m.body.taken for before, m in pairwise(moments) if window.holds(before.t) and window.holds(m.t)]
     for member in {member: None for store, _ in found for member in case.fleet.stores[store].members}:
         if not sum(taken.get(member, 0) for taken in told):
             yield f"no data: no write was acknowledged at the entry of {member} between T0 and the undo"

@@ -135,7 +135,8 @@ def _data_roles(sites: Mapping[str, Site]) -> dict[str, str]:
     if not sites:
         return {}
     active = any(site.multi_active for site in sites.values())
-    return {"orders": ORDERS, "database": DATABASE} | ({"multi-active": ORDERS} if active else {"cache": CACHE})
+    ours = {"multi-active": ORDERS, "active-database": DATABASE} if active else {"cache": CACHE}
+    return {"orders": ORDERS, "database": DATABASE, **ours}
 
 
 def _orders(lab: Topology, sites: Mapping[str, Site]) -> Node:

@@ -29,7 +29,7 @@ class Difference:
 
 
 def differences(members: Mapping[str, Content], writes: Sequence[Write]) -> list[Difference]:
-    """Every difference, the oldest write first.
+    """Every difference: first what differs in content, which others may follow from; the oldest write first.
 
     Ids that only some hold, ids that all hold with different content, and
     acknowledged writes that nobody holds.
@@ -38,7 +38,11 @@ def differences(members: Mapping[str, Content], writes: Sequence[Write]) -> list
     wanted = {name for name, write in known.items() if write.result == "ok"}
     unlike = {name for name in wanted.union(*members.values()) if _differs(members, name)}
     found = [_difference(members, name, known.get(name)) for name in unlike]
-    return sorted(found, key=lambda each: (acknowledged_at(each.write) if each.write else float("inf"), each.id))
+    return sorted(found, key=_order)
+
+
+def _order(each: Difference) -> tuple[bool, float, str]:
+    return not each.differs, acknowledged_at(each.write) if each.write else float("inf"), each.id
 
 
 def _differs(members: Mapping[str, Content], name: str) -> bool:

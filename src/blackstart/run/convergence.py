@@ -88,11 +88,8 @@ async def compare(
 
 
 def _compare(store: str, record: str, members: Sequence[Seen], writes: Sequence[Write], span: Span) -> Convergence:
-    contents = {
-        seen.member: seen.answer.content(record)
-        for seen in members
-        if isinstance(seen.answer, Holding) and seen.writable
-    }
+    answers = {s.member: s.answer for s in members if isinstance(s.answer, Holding) and s.writable}
+    contents = {member: answer.content(record) for member, answer in answers.items()}
     unlike = differences(contents, writes) if len(contents) > 1 else []
     return Convergence(
         store=store,
@@ -100,6 +97,7 @@ def _compare(store: str, record: str, members: Sequence[Seen], writes: Sequence[
         members=list(contents),
         unread=list(_unread(members)),
         acknowledged=sum(write.result == "ok" for write in writes),
+        content=all(record in answer.contents for answer in answers.values()),
         behind=span.behind,
         level=span.level,
         different=len(unlike),
