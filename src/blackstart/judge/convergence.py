@@ -34,7 +34,7 @@ def judge_convergence(case: Case, service: str, objective: ConvergenceObjective)
         measured=None if high is None or unlike else round(high, 4),
         resolution=None if high is None or unlike else round(high - low, 4),
         met=met,
-        detail=_detail(case, unlike, gaps, low, high),
+        detail=_detail(case, compared, gaps, low, high),
         bound=bound,
         low=None if unlike else round(low, 4),
         high=None if high is None or unlike else round(high, 4),
@@ -99,14 +99,19 @@ def _most(case: Case, each: Convergence) -> float | None:
     return None if each.level is None else max(0.0, each.level - case.start_of(Phase.UNDO))
 
 
-def _detail(case: Case, unlike: Sequence[Convergence], gaps: Sequence[str], low: float, high: float | None) -> str:
-    if unlike:
+def _detail(case: Case, compared: Sequence[Convergence], gaps: Sequence[str], low: float, high: float | None) -> str:
+    if unlike := [each for each in compared if each.different]:
         return "; ".join(_unlike(case, each) for each in unlike)
     if gaps:
         return gaps[0]
     if high is None:
         return f"every member holds the same in the end, but not yet {low:.1f} s after the undo"
-    return f"all members have what was acknowledged, between {low:.2f} and {high:.2f} s after the undo"
+    bare = ", ".join(f"{each.store}/{each.record}" for each in compared if not each.content)
+    n = min(each.acknowledged for each in compared)
+    return (
+        f"all members have what was acknowledged, between {low:.2f} and {high:.2f} s after the undo; none of {n} differs "
+        f"in the end{f'; of {bare} only ids were compared' if bare else ''}"
+    )
 
 
 def _unlike(case: Case, each: Convergence) -> str:
