@@ -108,10 +108,12 @@ def _detail(case: Case, compared: Sequence[Convergence], gaps: Sequence[str], lo
         return f"every member holds the same in the end, but not yet {low:.1f} s after the undo"
     bare = ", ".join(f"{each.store}/{each.record}" for each in compared if not each.content)
     n = min(each.acknowledged for each in compared)
-    return (
-        f"all members have what was acknowledged, between {low:.2f} and {high:.2f} s after the undo; none of {n} differs "
-        f"in the end{f'; of {bare} only ids were compared' if bare else ''}"
-    )
+    found = [
+        f"all members have what was acknowledged, between {low:.2f} and {high:.2f} s after the undo",
+        f"none of {n} differs in the end",
+        *([f"of {bare} only ids were compared"] if bare else []),
+    ]
+    return "; ".join(found)
 
 
 def _unlike(case: Case, each: Convergence) -> str:
