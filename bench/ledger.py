@@ -63,7 +63,14 @@ def ledger(url: str, count: int, seconds: float, durable: bool, folder: Path, ou
     if not durable:
         writers.Book = lambda path, run: Book(path, run, lambda fd: None)  # type: ignore[assignment,misc]
     job = Job(
-        service="s", run=RUN, url=url, place=Place(), writers=count, interval=1e-6, timeout=5.0, path=folder / LEDGER
+        service="s",
+        run=RUN,
+        urls={"": url},
+        place=Place(),
+        writers=count,
+        interval=1e-6,
+        timeout=5.0,
+        path=folder / LEDGER,
     )
     told: list[Writes] = []
 

@@ -156,8 +156,11 @@ func move(ctx context.Context, conn *sql.Conn) (moved int, err error) {
 	return len(ids), tx.Commit()
 }
 
+// oldest are this server's own: where two servers take writes, each numbers its
+// rows apart, and relays only those; the other one's have come by replication.
 func oldest(ctx context.Context, tx *sql.Tx) (places, ids []any, err error) {
-	rows, err := tx.QueryContext(ctx, "SELECT n, request_id FROM outbox ORDER BY n LIMIT 200")
+	rows, err := tx.QueryContext(ctx, "SELECT n, request_id FROM outbox WHERE "+
+		"(n - @@auto_increment_offset) % @@auto_increment_increment = 0 ORDER BY n LIMIT 200")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -76,7 +76,7 @@ def a_job(folder: Path, url: str, **changes: object) -> Job:
     base: dict[str, object] = {
         "service": "order-service",
         "run": RUN,
-        "url": url,
+        "urls": {"": url},
         "place": Place(),
         "writers": 5,
         "interval": 0.01,

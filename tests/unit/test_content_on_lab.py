@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contentkit import mesh_fleet, needs_data, needs_mesh
+from contentkit import mesh_fleet, needs_data, needs_mesh, needs_multi_active
 
 from blackstart.lab import kindfiles
 from blackstart.lab.data import sites
@@ -19,11 +19,13 @@ from blackstart.probes import load_probe
 from blackstart.probes.base import Scope
 from blackstart.probes.mesh import MeshSpec, host_of, mesh_of
 from blackstart.schema.content import content_dir
+from blackstart.schema.errors import ContentError
 
 ALL = sorted(content_dir("drills").glob("*.yaml"))
 DRILLS = [file for file in ALL if not needs_mesh(file) and not needs_data(file)]
 MESH_DRILLS = [file for file in ALL if needs_mesh(file)]
-DATA_DRILLS = [file for file in ALL if needs_data(file)]
+DATA_DRILLS = [file for file in ALL if needs_data(file) and not needs_multi_active(file)]
+ACTIVE_DRILLS = [file for file in ALL if needs_multi_active(file)]
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)
@@ -49,6 +51,25 @@ def test_on_the_lab_with_stores(drill: Path, tmp_path: Path) -> None:
     document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=sites(net))
     write_fleet(document, tmp_path / "fleet.yaml")
     assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
+
+
+@pytest.mark.parametrize("drill", [*DRILLS, *ACTIVE_DRILLS], ids=lambda file: file.stem)
+def test_on_the_lab_with_a_multi_active_database(drill: Path, tmp_path: Path) -> None:
+    net = topology(("us", "eu"))
+    found = sites(net, multi_active=True)
+    document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=found)
+    write_fleet(document, tmp_path / "fleet.yaml")
+    assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
+
+
+@pytest.mark.parametrize("drill", [DATA_DRILLS[0], *ACTIVE_DRILLS], ids=lambda file: file.stem)
+def test_the_lab_of_the_other_pattern_is_refused(drill: Path, tmp_path: Path) -> None:
+    net = topology(("us", "eu"))
+    found = sites(net, multi_active=drill not in ACTIVE_DRILLS)
+    document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=found)
+    write_fleet(document, tmp_path / "fleet.yaml")
+    with pytest.raises(ContentError, match=r"unknown (service|store)|is multi-active|cache"):
+        make_plan(drill, tmp_path / "fleet.yaml")
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from storekit import PASSWORDS, fleet_file, mariadb_pair, redis_pair
+from storekit import PASSWORDS, fleet_file, mariadb_pair, redis_pair, replicate
 
 from blackstart import cli
 from blackstart.plan.data.check import RULES, lint_data
@@ -27,6 +27,9 @@ gtid-strict-mode=1
 sync-binlog=1
 """
 REPLICA = GOOD.replace("server-id=1", "server-id=2") + "read-only=1\n"
+US = GOOD + "gtid-domain-id=1\nauto-increment-increment=2\nauto-increment-offset=1\n"
+EU = REPLICA.replace("read-only=1\n", US.removeprefix(GOOD).replace("id=1", "id=2").replace("offset=1", "offset=2"))
+"""Two that take writes at the same time: 9 lines, then 9 more."""
 MYSQL = "[mysqld]\nserver-id=1\ngtid_mode=ON\nenforce_gtid_consistency=ON\n"
 
 
@@ -103,7 +106,11 @@ def test_a_bad_folder_says_all_of_it_with_lines() -> None:
         (GOOD.replace("gtid-strict-mode=1", "gtid-domain-id=0"), "BSD112", 1),
         (GOOD + REPLICA.replace("server-id=2", "server-id=1"), "BSD121", 8),
         (GOOD.replace("server-id=1\n", "") + REPLICA.replace("server-id=2", "server-id=1"), "BSD121", 7),
-        (GOOD + "gtid-domain-id=7\n" + REPLICA.replace("read-only=1", "gtid-domain-id=7"), "BSD122", 14),
+        (US + EU.replace("gtid-domain-id=2", "gtid-domain-id=1"), "BSD122", 16),
+        (US + EU.replace("offset=2", "offset=1"), "BSD123", 18),
+        (US + EU.replace("offset=2", "offset=3"), "BSD123", 18),
+        (US + EU.replace("auto-increment-offset=2\n", ""), "BSD123", 10),
+        (US.replace("increment=2", "increment=1") + EU, "BSD123", 8),
         (GOOD + REPLICA.replace("read-only=1", ""), "BSD131", 7),
         (GOOD.replace("sync-binlog=1", "sync-binlog=0"), "BSD151", 6),
         (GOOD.replace("sync-binlog=1\n", ""), "BSD151", 1),
@@ -152,8 +159,7 @@ def test_a_placeholder_is_no_password(password: str) -> None:
 
 
 def test_servers_that_all_take_writes_in_domains_of_their_own_are_meant_so() -> None:
-    both = GOOD + "gtid-domain-id=1\n" + GOOD.replace("server-id=1", "server-id=2") + "gtid-domain-id=2\n"
-    assert found(both) == []
+    assert found(US + EU) == []
 
 
 def test_the_files_of_one_server_are_one_server(tmp_path: Path) -> None:
@@ -226,6 +232,26 @@ def test_live_servers_are_read_with_the_same_rules(tmp_path: Path) -> None:
         each = {(rule, f"orders/{r}") for rule in ("BSD101", "BSD112", "BSD151", "BSD141") for r in ("us", "eu")}
         assert said == {*each, ("BSD131", "orders/eu"), ("BSD201", "cache/us"), ("BSD201", "cache/eu")}
         assert not any(password in done.output for password in PASSWORDS.values())
+
+
+def test_servers_of_a_multi_active_store_follow_each_other_and_number_rows_apart(tmp_path: Path) -> None:
+    with mariadb_pair(tmp_path) as pair:
+        pair.document["pattern"] = "multi-active"
+        for number, server in enumerate((pair.us, pair.eu), 1):
+            server.sql("SET GLOBAL read_only=0")
+            server.sql(f"SET GLOBAL gtid_domain_id={number}")
+        file = fleet_file(tmp_path, orders=pair)
+
+        def said() -> set[tuple[str, str]]:
+            done = run("--data", "--fleet", str(file), "-o", "json")
+            return {(one["rule"], one["message"].split(":")[0]) for one in json.loads(done.output)}
+
+        assert said() == {("BSD123", "orders/us"), ("BSD123", "orders/eu"), ("BSD124", "orders/us")}
+        replicate(pair.us, pair.back)
+        for number, server in enumerate((pair.us, pair.eu), 1):
+            server.sql("SET GLOBAL auto_increment_increment=2")
+            server.sql(f"SET GLOBAL auto_increment_offset={number}")
+        assert said() == set()
 
 
 def test_good_live_servers_have_nothing_to_say(tmp_path: Path) -> None:

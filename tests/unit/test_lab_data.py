@@ -74,6 +74,32 @@ def test_who_leads_after_a_restore(seen: list[Seen], orders: dict[str, str]) -> 
     assert decide(seen[::-1], SITES) == orders
 
 
+@pytest.mark.parametrize("other", [EU_PROMOTED, EU_FOLLOWS, EU_WAS_PROMOTED])
+def test_every_server_of_a_multi_active_lab_that_answers_takes_writes(other: Seen) -> None:
+    both = data.sites(LAB, multi_active=True)
+    wanted = {"us": "lead"} | ({"eu": "lead"} if other.answers else {})
+    assert decide([US_BACK, other], both) == wanted
+    assert data.lead(both["eu"]).startswith("START SLAVE;")
+
+
+def test_a_multi_active_lab_has_domains_numbers_and_caches_apart(tmp_path: Path) -> None:
+    both = data.sites(LAB, multi_active=True)
+    us, eu = (data.mariadb_config(site, Path("/d")).splitlines() for site in both.values())
+    assert "gtid-domain-id = 1" in us
+    assert "gtid-domain-id = 2" in eu
+    assert ("auto-increment-offset = 1" in us, "auto-increment-offset = 2" in eu) == (True, True)
+    assert "auto-increment-increment = 2" in us
+    assert not any("auto-increment" in line for line in data.mariadb_config(SITES["us"], Path("/d")).splitlines())
+    assert data.lasting_source("redis", data.redis_config(both["eu"], Path("/d"), PASSWORDS)) is None
+    fleet = Fleet.model_validate(fleet_document(LAB, LabPaths(tmp_path), UIDS, sites=both))
+    assert {name: store.multi_active for name, store in fleet.stores.items()} == {"orders-db": True}
+    orders = fleet.services[fleet.resolve("multi-active")]
+    assert orders.stores == ["orders-db"]
+    assert orders.writes is not None
+    assert orders.writes.urls == {region: f"{entry.url}orders" for region, entry in orders.direct.items()}
+    assert "cache" not in fleet.roles
+
+
 def test_roles_that_last_are_read_from_the_servers_files() -> None:
     assert data.lasting_source("mariadb", "33\nbin.000001\n4\n198.18.16.1\nreplicator\n") == "198.18.16.1"
     assert data.lasting_source("mariadb", "33\n\n4\n\n") is None
@@ -154,6 +180,8 @@ def test_the_spec_of_an_older_lab_has_no_stores(tmp_path: Path) -> None:
     [
         (["--provider", "kind", "--data"], "only the native provider"),
         (["--semi-sync"], "goes with --data"),
+        (["--multi-active"], "goes with --data"),
+        (["--data", "--semi-sync", "--multi-active"], "excludes --semi-sync"),
     ],
 )
 def test_options_that_do_not_go_together(options: list[str], said: str) -> None:
@@ -163,10 +191,10 @@ def test_options_that_do_not_go_together(options: list[str], said: str) -> None:
 
 
 @pytest.mark.skipif(shutil.which("mariadbd", path="/usr/sbin:/usr/bin") is None, reason="MariaDB is not installed")
-@pytest.mark.parametrize("semi_sync", [False, True])
-def test_mariadb_knows_every_option(tmp_path: Path, semi_sync: bool) -> None:
+@pytest.mark.parametrize(("semi_sync", "multi_active"), [(False, False), (True, False), (False, True)])
+def test_mariadb_knows_every_option(tmp_path: Path, semi_sync: bool, multi_active: bool) -> None:
     config = tmp_path / "my.cnf"
-    config.write_text(data.mariadb_config(data.sites(LAB, semi_sync)["us"], tmp_path))
+    config.write_text(data.mariadb_config(data.sites(LAB, semi_sync, multi_active)["us"], tmp_path))
     mariadbd = shutil.which("mariadbd", path="/usr/sbin:/usr/bin") or ""
     argv = [mariadbd, f"--defaults-file={config}", "--help", "--verbose"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60)

@@ -64,6 +64,18 @@ def test_every_write_is_acknowledged_and_there(tmp_path: Path) -> None:
     assert sorted(name for name, _ in shop.seen) == sorted(w.id for w in writes)
 
 
+def test_writers_are_shared_out_among_entries_and_each_stays_with_its_own(tmp_path: Path) -> None:
+    us, eu = Shop(commit), Shop(refuse)
+    with us.server, eu.server:
+        job = a_job(tmp_path, us.url, urls={"us": us.url, "eu": eu.url})
+        told = work(job, 0.5)
+    at_us, at_eu = ({name.split(".")[1] for name, _ in shop.seen} for shop in (us, eu))
+    assert (at_us, at_eu) == ({"000", "002", "004"}, {"001", "003"})
+    taken = {side: sum(w.taken[side] for w in told) for side in ("us", "eu")}
+    assert taken == {"us": total(told)["ok"], "eu": 0}
+    assert taken["us"] == len(us.rows) > 0
+
+
 def test_the_intent_is_in_the_file_when_the_request_arrives(tmp_path: Path) -> None:
     missing: list[str] = []
 

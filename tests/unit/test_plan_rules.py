@@ -95,6 +95,14 @@ WRITES = {
     "services.users.writes": {"url": "http://10.0.0.1/orders", "place": "operator"},
 }
 
+URLS = {"urls": {region: f"http://10.0.0.1/{region}" for region in ("us", "eu")}, "place": "operator"}
+ACTIVE = {
+    "stores": {"db": {**WRITES["stores"]["db"], "pattern": "multi-active"}},
+    "services.users.stores": ["db"],
+    "services.users.writes": URLS,
+}
+LEVEL = {"ledger": {"service": "frontend"}, "objectives.2": {**LOST, "kind": "convergence", "objective": "9s"}}
+
 CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS101", {"drill": {"experiment": "dmo"}}, 'unknown experiment "dmo"; allowed: '),
     ("BS102", {"drill": {"probes": ["ready", "redy"]}}, 'probes[1]: unknown probe "redy"'),
@@ -139,6 +147,17 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS215", {"drill": ledger(store="bd"), "fleet": WRITES}, 'unknown store "bd"; allowed: db'),
     ("BS215", {"drill": ledger(record="x"), "fleet": WRITES}, 'unknown record "x"'),
     ("BS216", {"drill": {"ledger": {"service": "frontend"}}, "fleet": WRITES}, "no objective says how much may"),
+    ("BS217", {"drill": LEVEL, "fleet": WRITES}, "no store of 'users' is multi-active in fleet 'test'"),
+    (
+        "BS217",
+        {"drill": LEVEL, "fleet": {**ACTIVE, "services.users.writes": WRITES["services.users.writes"]}},
+        "'db' has a member in us, eu, but nothing is written there; give services.users.writes `urls`",
+    ),
+    (
+        "BS218",
+        {"drill": {**LEVEL, "ledger": {"service": "frontend", "writers": 1}}, "fleet": ACTIVE},
+        "ledger.writers: 1 writers for 2 entries",
+    ),
     (
         "BS301",
         {"probe": {**PROMQL, "query": 'rate(x{a="[1s]"}[1500ms])'}},
@@ -180,6 +199,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
         "no steps for stores of kind 'mysql'",
     ),
     ("BS503", {"drill": {"procedure": [{"name": "it", "wait": "1s"}] * 2}}, 'procedure[1].name: a second step "it"'),
+    (
+        "BS505",
+        step({"pattern": "multi-active"}, promote={"store": "orders", "to": "us"}),
+        "promote: the store is multi",
+    ),
     ("BS504", step(promote={"store": "orders", "to": "us"}), "nothing switches orders back"),
 ]
 
@@ -217,6 +241,7 @@ def test_ids_are_unique() -> None:
         {"probe": {**PROMQL, "query": "rate(x[1m30s])", "regions": ["primary", "eu"]}},
         {**(found := step(promote={"store": "orders", "to": "us"})), "drill": found["drill"] | HOME},
         {"drill": LEDGER, "fleet": WRITES},
+        {"drill": LEVEL, "fleet": ACTIVE},
     ],
 )
 def test_good_content_is_left_alone(tmp_path: Path, changes: dict[str, Any]) -> None:

@@ -61,9 +61,8 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         console.print(f"{name}: {service.entry.url} from the observer{said}", highlight=False)
     for name, store in fleet.stores.items():
         where = ", ".join(f"{region} {member.client_address}" for region, member in store.members.items())
-        console.print(
-            f"store {name} ({store.kind}): {where}; primary in normal times: {store.primary}", highlight=False
-        )
+        leads = "all take writes" if store.multi_active else f"primary in normal times: {store.primary}"
+        console.print(f"store {name} ({store.kind}): {where}; {leads}", highlight=False)
     if fleet.backups:
         velero = ", ".join(name for name, region in fleet.regions.items() if region.velero)
         where = f"{fleet.backups.url}/{fleet.backups.bucket}, {power_state(STORE, paths)}"

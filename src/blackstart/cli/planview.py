@@ -155,7 +155,8 @@ def _ledger(found: Outline) -> Iterator[str]:
         return
     service = plan.fleet.services[plan.services[ledger.service]]
     if service.writes:
-        yield f"{ledger.writers} writers: POST {service.writes.url} from {service.writes.place}"
+        urls = ", ".join(service.writes.entries.values())
+        yield f"{ledger.writers} writers: POST {urls} from {service.writes.place}"
         yield f"rest of {ledger.interval:g} s after each write, indeterminate after {ledger.timeout:g} s"
     for name in service.stores:
         store = plan.fleet.stores[name]

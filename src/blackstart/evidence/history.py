@@ -28,7 +28,7 @@ from blackstart.evidence.records import (
     Stream,
 )
 from blackstart.evidence.steps import StepEvent
-from blackstart.evidence.written import StoreRead, Writes
+from blackstart.evidence.written import Convergence, StoreRead, Writes
 from blackstart.schema.forecast import Forecast
 
 
@@ -127,6 +127,7 @@ class History:
     forecasts: dict[str, Forecast] = field(default_factory=dict)
     addresses: Addresses | None = None
     crossings: tuple[Moment[Crossing], ...] = ()
+    convergence: tuple[Moment[Convergence], ...] = ()
 
     @property
     def window(self) -> Window:
@@ -169,6 +170,7 @@ class _Fold:
     forecasts: dict[str, Forecast] = field(default_factory=dict)
     addresses: Addresses | None = None
     crossings: list[Moment[Crossing]] = field(default_factory=list)
+    convergence: list[Moment[Convergence]] = field(default_factory=list)
 
     def take(self, line: Line) -> None:
         match line.body:
@@ -200,6 +202,8 @@ class _Fold:
                 self.writes.append(Moment(line.t, line.at, writes))
             case StoreRead() as read:
                 self.reads.append(Moment(line.t, line.at, read))
+            case Convergence() as converged:
+                self.convergence.append(Moment(line.t, line.at, converged))
             case Outstanding() as outstanding:
                 self.outstanding = outstanding
             case End() as end:
@@ -250,6 +254,7 @@ def fold(lines: Iterable[Line]) -> History:
         forecasts=state.forecasts,
         addresses=state.addresses,
         crossings=tuple(state.crossings),
+        convergence=tuple(state.convergence),
     )
 
 

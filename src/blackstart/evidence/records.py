@@ -14,7 +14,7 @@ from pydantic import Field, TypeAdapter
 from blackstart.evidence.record import Reason as Reason
 from blackstart.evidence.record import Record
 from blackstart.evidence.steps import StepEvent
-from blackstart.evidence.written import StoreRead, Writes
+from blackstart.evidence.written import Convergence, StoreRead, Writes
 from blackstart.schema.forecast import Forecast
 
 
@@ -273,6 +273,7 @@ Body = Annotated[
     | Crossing
     | Writes
     | StoreRead
+    | Convergence
     | Outstanding
     | End,
     Field(discriminator="type"),

@@ -11,7 +11,8 @@ class Writes(Record):
     """What the ledger's writers did since the record before, about a second.
 
     sent: writes that were sent; ok, failed, indeterminate: outcomes that came.
-    `lines`, `digest`: how many lines ledger.ndjson had on the disk by then,
+    `taken`: of the ok, how many at each region's own entry, where the writers
+    come in at several. `lines`, `digest`: how many lines ledger.ndjson had on the disk by then,
     and the SHA-256 (hex) of all of them.
     """
 
@@ -24,6 +25,7 @@ class Writes(Record):
     indeterminate: int
     lines: int
     digest: str
+    taken: dict[str, int] = {}
 
 
 class LostWrite(Record):
@@ -40,6 +42,46 @@ class Span(Record):
     count: int
     first: float | None = None
     last: float | None = None
+
+
+class Different(Record):
+    """An id that not every member holds, or not with the same content (`differs`).
+
+    `held`, `missing`: members. `acknowledged`: when (monotonic seconds), by
+    whom; None where it was not, or the ledger does not know the id.
+    """
+
+    id: str
+    held: list[str]
+    missing: list[str]
+    differs: bool = False
+    acknowledged: float | None = None
+    by: str = ""
+
+
+class Convergence(Record):
+    """Whether all members of a multi-active store hold the same in one record, read after the fail-back, at rest.
+
+    members: who was read and takes writes; `unread`: why others say nothing.
+    Of the writes that were acknowledged before the fail-back began: `behind`
+    is when the last look began at which a member lacked one, `level` when the
+    first ended at which none did (monotonic seconds; None: there was none).
+    content: whether more than ids was compared. different: ids that are not everywhere the same; `examples`: some of
+    them; `replication`: what members say of it then.
+    """
+
+    type: Literal["convergence"] = "convergence"
+    store: str
+    record: str
+    members: list[str]
+    unread: list[str] = []
+    acknowledged: int = 0
+    content: bool = False
+    behind: float | None = None
+    level: float | None = None
+    different: int = 0
+    examples: list[Different] = []
+    replication: list[str] = []
 
 
 class StoreRead(Record):

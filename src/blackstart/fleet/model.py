@@ -239,6 +239,8 @@ class Fleet(Model):
             for keys, entry in service.entries().items():
                 if entry.gateway is not None:
                     yield "region", ("services", name, *keys, "gateway"), entry.gateway, self.regions
+            for region in service.writes.urls if service.writes else ():
+                yield "region", ("services", name, "writes", "urls", region), region, self.regions
             for i, store in enumerate(service.stores):
                 yield "store", ("services", name, "stores", i), store, self.stores
         for name, kept in self.stores.items():

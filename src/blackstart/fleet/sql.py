@@ -51,13 +51,13 @@ class Sql:
         """The first row; empty when there is none."""
         return next(iter(self.rows(statement, arguments)), {})
 
-    def column(self, statement: str, arguments: Sequence[object] | None = None) -> Iterator[list[Any]]:
-        """The first column of what a statement yields, as of one moment, page by page."""
+    def pages(self, statement: str, arguments: Sequence[object] | None = None) -> Iterator[list[tuple[Any, ...]]]:
+        """What a statement yields, as of one moment, page by page."""
         try:
             with self._connection.cursor(SSCursor) as cursor:
                 cursor.execute(statement, tuple(arguments) if arguments else None)
                 while rows := cursor.fetchmany(_PAGE):
-                    yield [row[0] for row in rows]
+                    yield list(rows)
         except Exception as error:  # noqa: BLE001 - PyMySQL raises anything at bytes that it does not expect
             raise _error(error, self._where, self._secrets) from None
 

@@ -1,7 +1,7 @@
 """Replicated stores of a fleet: where each region's server is, who may ask it, where clients learn the primary.
 
 A *store* is one data set with a server in several regions, of which one, the
-primary, takes the writes.
+primary, takes the writes; or, where it is multi-active, all do.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ class Records(Model):
 
     MariaDB, MySQL: `ids` is a SELECT whose first column is the id, with one
     `%s` for a LIKE pattern of ids, in the order of commit where `ordered`.
-    Redis: `ids` is a key with `*` where the id stands, `order:*`.
+    Further columns are its content, which members of a multi-active store are
+    compared by. Redis: `ids` is a key with `*` where the id stands, `order:*`.
     """
 
     ids: str
@@ -77,8 +78,9 @@ class Records(Model):
 class Store(Model):
     """A replicated store.
 
-    `primary` is the region that has it in normal times. `reader` may SELECT
-    and see replication; `admin` may also change it, for faults and
+    `primary` is the region that has it in normal times; with `pattern:
+    multi-active` every member takes writes and follows the others, and
+    `primary` is only home. `reader` may SELECT and see replication; `admin` may also change it, for faults and
     procedures. `replication` is what replicas log in with. `clients` says
     where clients learn the primary's address, in every member's cluster.
     """
@@ -86,6 +88,7 @@ class Store(Model):
     kind: Literal["mariadb", "mysql", "redis"]
     members: dict[str, Member] = Field(min_length=1)
     primary: str
+    pattern: Literal["primary", "multi-active"] = "primary"
     reader: Login = Login()
     admin: Login | None = None
     replication: Login | None = None
@@ -99,14 +102,39 @@ class Store(Model):
             raise ValueError(f"`primary` {self.primary!r} is none of its members: {', '.join(self.members)}")
         return self
 
+    @property
+    def multi_active(self) -> bool:
+        """Whether every member takes writes."""
+        return self.pattern == "multi-active"
+
+    @property
+    def followers(self) -> list[str]:
+        """The regions whose servers follow another one in normal times."""
+        return [region for region in self.members if self.multi_active or region != self.primary]
+
 
 class Writes(Model):
     """Where the ledger's writers come in: POST `url` from `place` with a JSON body `{"id": ..}`.
+
+    `urls` in its place, by region: the writers are shared out among these
+    entries, in turn, and each stays with its own.
 
     The id is also the header Idempotency-Key. 2xx is an acknowledgement; an
     answer `{"committed": false}` of any other status says that nothing was
     written; everything else leaves the write indeterminate.
     """
 
-    url: str
     place: str
+    url: str | None = None
+    urls: dict[str, str] = {}
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Writes:
+        if (self.url is None) == (not self.urls):
+            raise ValueError("writes need either `url` or `urls`")
+        return self
+
+    @property
+    def entries(self) -> dict[str, str]:
+        """URL by region; one without a region where there is one for all."""
+        return self.urls or {"": self.url or ""}

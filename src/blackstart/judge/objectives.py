@@ -10,12 +10,14 @@ from blackstart.evidence.history import Moment, Window
 from blackstart.evidence.records import Check, Phase, Reading
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
+from blackstart.judge.convergence import judge_convergence
 from blackstart.judge.coverage import late, rehearsed_window, silence, tally
 from blackstart.judge.kept import judge_kept
 from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import (
     AvailabilityObjective,
     CompletenessObjective,
+    ConvergenceObjective,
     FailbackObjective,
     LostWritesObjective,
     Objective,
@@ -49,6 +51,8 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
             return _reading(case, service, objective)
         case RpoObjective() | LostWritesObjective() | OrderObjective():
             return judge_kept(case, service, objective)
+        case ConvergenceObjective():
+            return judge_convergence(case, service, objective)
 
 
 def _duration(

@@ -39,21 +39,36 @@ def ledger_service(case: Case) -> str | None:
 
 
 def kept(case: Case, store: str | None = None, record: str | None = None) -> Iterator[Kept]:
-    """Every record of every store of the ledger's service, or those named, at each moment."""
+    """Every record of every store of the ledger's service, or those named, at each moment.
+
+    A multi-active store has one moment, after the fail-back: until then, what
+    one member lacks is on its way.
+    """
     service = case.fleet.services.get(ledger_service(case) or "")
     wanted = case.fleet.roles.get(store, store) if store else None
     for name in service.stores if service else ():
         records = case.fleet.stores[name].records
+        moments = MOMENTS[1:] if case.fleet.stores[name].multi_active else MOMENTS
         for each in records if wanted in (None, name) else ():
             if record in (None, each):
-                yield from (_kept(case, name, each, moment) for moment in MOMENTS)
+                yield from (_kept(case, name, each, moment) for moment in moments)
 
 
 def _kept(case: Case, store: str, record: str, moment: str) -> Kept:
     all_of_it = [m.body for m in case.history.reads]
     found = [r for r in all_of_it if (r.store, r.record, r.moment) == (store, record, moment)]
     reads = [r for r in found if r.no_data is None and r.writable and r.acknowledged]
+    if case.fleet.stores[store].multi_active and len(reads) < len(case.fleet.stores[store].members):
+        return Kept(store, record, moment, [], _not_all(case, found))
     return Kept(store, record, moment, reads, "" if reads else _why(found))
+
+
+def _not_all(case: Case, found: Sequence[StoreRead]) -> str:
+    """Why not every member of a multi-active store says something."""
+    if all(r.no_data is None and r.writable for r in found):
+        return _why(found)
+    silent = [f"{r.member}: {r.no_data or 'takes no writes'}" for r in found if r.no_data or not r.writable]
+    return "; ".join(["not every member was read", *silent])
 
 
 def _why(found: Sequence[StoreRead]) -> str:
@@ -98,7 +113,9 @@ def store_writes(case: Case) -> list[StoreWrites]:
 
 
 def _result(case: Case, service: str, read: StoreRead) -> StoreWrites:
-    span = rpo(case, read) if read.no_data is None and read.writable else None
+    store = case.fleet.stores.get(read.store)
+    awaited = bool(store and store.multi_active and read.moment != MOMENTS[-1])
+    span = rpo(case, read) if read.no_data is None and read.writable and not awaited else None
     clean = read.no_data is None and not read.lost.count and read.acknowledged
     return StoreWrites(
         service=service,
@@ -123,7 +140,10 @@ def _result(case: Case, service: str, read: StoreRead) -> StoreWrites:
         gaps=read.gaps,
         rpo_s=round(span[1], 4) if span else None,
         lost_at_most=3 / read.acknowledged if clean else None,
-        lost_writes=[_lost(case, read.store, write) for write in read.examples] if read.writable else [],
+        lost_writes=[_lost(case, read.store, write) for write in read.examples]
+        if read.writable and not awaited
+        else [],
+        awaited=awaited,
         odd=list(read.odd),
     )
 

@@ -2,6 +2,8 @@
 
 Both come up without taking writes, whatever they were before: only `stores`
 (at the start of a lab, after a restore) or a procedure makes a server primary.
+In a multi-active lab both databases take writes and replicate from each other,
+and each region has a cache of its own, which nothing replicates.
 """
 
 from __future__ import annotations
@@ -50,9 +52,17 @@ class Site:
     peer: str
     primary: bool
     semi_sync: bool = False
+    multi_active: bool = False
+
+    @property
+    def replicates(self) -> tuple[Kind, ...]:
+        """The stores in which this server follows the other one."""
+        if self.multi_active:
+            return ("mariadb",)
+        return () if self.primary else KINDS
 
 
-def sites(net: Topology, semi_sync: bool = False) -> dict[str, Site]:
+def sites(net: Topology, semi_sync: bool = False, multi_active: bool = False) -> dict[str, Site]:
     """The sites of a lab by region, the primary first. Raises LabError for a single region."""
     if len(net.regions) < 2:
         raise LabError("stores replicate between two regions: name at least two in --regions")
@@ -61,13 +71,17 @@ def sites(net: Topology, semi_sync: bool = False) -> dict[str, Site]:
 
     def site(own: RegionNet, other: RegionNet) -> Site:
         ends = wire.end_of(own.name).address, wire.end_of(other.name).address
-        return Site(own.name, own.number, *ends, own == first, semi_sync)
+        return Site(own.name, own.number, *ends, own == first, semi_sync, multi_active)
 
     return {first.name: site(first, second), second.name: site(second, first)}
 
 
 def mariadb_config(site: Site, folder: Path) -> str:
-    """my.cnf. One GTID domain: one server writes at a time, and one that diverged is found by its positions."""
+    """my.cnf. One GTID domain: one server writes at a time, and one that diverged is found by its positions.
+
+    Where both write, each has a domain, and numbers rows as the other never does.
+    """
+    domain = site.number if site.multi_active else 0
     return f"""[mariadbd]
 user = root
 datadir = {folder}
@@ -78,7 +92,7 @@ port = {ports.MARIADB}
 skip-name-resolve
 max-connections = 250
 server-id = {site.number}
-gtid-domain-id = 0
+gtid-domain-id = {domain}
 gtid-strict-mode = 1
 log-bin = bin
 binlog-format = ROW
@@ -94,7 +108,11 @@ innodb-buffer-pool-size = 32M
 innodb-log-file-size = 16M
 key-buffer-size = 1M
 aria-pagecache-buffer-size = 1M
-{_SEMI_SYNC if site.semi_sync else ""}"""
+{_SEMI_SYNC if site.semi_sync else ""}{_numbers(site) if site.multi_active else ""}"""
+
+
+def _numbers(site: Site) -> str:
+    return f"auto-increment-increment = 2\nauto-increment-offset = {1 if site.primary else 2}\n"
 
 
 def temporary(folder: Path) -> Path:
@@ -130,7 +148,7 @@ CREATE TABLE shop.events (position BIGINT AUTO_INCREMENT PRIMARY KEY, id {name} 
 
 
 def source(site: Site, password: str) -> str:
-    """What a replica is told of its primary. Holds the password."""
+    """What a server is told of the one that it follows. Holds the password."""
     return (
         f"CHANGE MASTER TO master_host='{site.peer}', master_port={ports.MARIADB}, master_user='{REPLICATION}', "
         f"master_password='{password}', master_use_gtid=slave_pos, master_heartbeat_period=1, master_connect_retry=1;"
@@ -139,13 +157,15 @@ def source(site: Site, password: str) -> str:
 
 def lead(site: Site) -> str:
     """Makes a server take writes; each waits for the replica from the first on, where it shall."""
+    if site.multi_active:
+        return "START SLAVE; SET GLOBAL read_only=0;"
     wait = "SET GLOBAL rpl_semi_sync_master_enabled=1; " if site.semi_sync else ""
     return f"{wait}SET GLOBAL read_only=0;"
 
 
 def redis_config(site: Site, folder: Path, passwords: Mapping[str, str]) -> str:
     """redis.conf; `replicaof` in it is the role that lasts, which CONFIG REWRITE changes. Holds a password."""
-    replica = "" if site.primary else f"replicaof {site.peer} {ports.REDIS}\n"
+    replica = f"replicaof {site.peer} {ports.REDIS}\n" if "redis" in site.replicates else ""
     return f"""bind 0.0.0.0
 port {ports.REDIS}
 protected-mode no
@@ -209,7 +229,10 @@ def decide(seen: list[Seen], sites: Mapping[str, Site]) -> dict[str, Literal["le
     A server that led leads again only where no other led or takes writes: one
     that was promoted meanwhile has no source any more. One that followed goes
     on following a server that takes writes. Everything else stays as it is.
+    In a multi-active lab every server leads.
     """
+    if any(site.multi_active for site in sites.values()):
+        return {server.region: "lead" for server in seen if server.answers}
     orders: dict[str, Literal["lead", "follow"]] = {}
     writable = {s.region for s in seen if s.writable}
     leaders = [s for s in seen if s.source is None]

@@ -44,8 +44,9 @@ class RegionData:
         return self.paths.member(self.net.name) / {"mariadb": "mariadb.cnf", "redis": "redis/redis.conf"}[kind]
 
     def order_service(self) -> list[Object]:
-        """The service that uses them, led to the primaries of a new lab."""
-        primary = self.site.address if self.site.primary else self.site.peer
+        """The service that uses them, led to the primaries of a new lab: its own where each region has some."""
+        own = self.site.primary or self.site.multi_active
+        primary = self.site.address if own else self.site.peer
         addresses = {STORE_OF[kind]: f"{primary}:{PORT_OF[kind]}" for kind in KINDS}
         passwords = {STORE_OF[kind]: logins.read(self.paths, kind)[APP] for kind in KINDS}
         return order_service(self.net.name, f"{self.site.address}:{PORT_OF['mariadb']}", addresses, passwords)

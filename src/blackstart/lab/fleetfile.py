@@ -72,11 +72,9 @@ def fleet_document(
         "services": {
             APP: service,
             **dict(through.values()),
-            **({ORDERS: _orders(lab, list(sites))} if sites else {}),
+            **({ORDERS: _orders(lab, sites)} if sites else {}),
         },
-        "roles": _roles(names)
-        | {role: name for role, (name, _) in through.items()}
-        | ({"orders": ORDERS, "database": DATABASE, "cache": CACHE} if sites else {}),
+        "roles": _roles(names) | {role: name for role, (name, _) in through.items()} | _data_roles(sites),
         **(global_node(lab) if global_metrics else {}),
         "guardian": {"image": IMAGE},
     }
@@ -137,15 +135,27 @@ def _through_mesh(lab: Topology, service: Node) -> dict[str, tuple[str, Node]]:
     return found
 
 
-def _orders(lab: Topology, regions: list[str]) -> Node:
+def _data_roles(sites: Mapping[str, Site]) -> dict[str, str]:
+    if not sites:
+        return {}
+    active = any(site.multi_active for site in sites.values())
+    ours = {"multi-active": ORDERS, "active-database": DATABASE} if active else {"cache": CACHE}
+    return {"orders": ORDERS, "database": DATABASE, **ours}
+
+
+def _orders(lab: Topology, sites: Mapping[str, Site]) -> Node:
     base = f"http://{lab.wires[f'{OBSERVER}-{EDGE}'].end_of(EDGE).address}:{EDGE_ORDERS_PORT}/"
+    active = any(site.multi_active for site in sites.values())
+    direct = {name: _direct(lab, name, ORDERS_NODE_PORT) for name in sites}
     return {
         "tier": 0,
         "entry": {"url": base, "place": OBSERVER, "timeout": "1s"},
-        "direct": {name: _direct(lab, name, ORDERS_NODE_PORT) for name in regions},
-        "workloads": {name: {"namespace": NAMESPACE, "deployment": ORDERS} for name in regions},
-        "writes": {"url": f"{base}orders", "place": OBSERVER},
-        "stores": [DATABASE, CACHE],
+        "direct": direct,
+        "workloads": {name: {"namespace": NAMESPACE, "deployment": ORDERS} for name in sites},
+        # Each side's own door: who writes must stay with one side.
+        "writes": {"place": OBSERVER}
+        | ({"urls": {n: f"{d['url']}orders" for n, d in direct.items()}} if active else {"url": f"{base}orders"}),
+        "stores": [DATABASE] if active else [DATABASE, CACHE],
     }
 
 

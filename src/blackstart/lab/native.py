@@ -46,7 +46,7 @@ class NativeLab:
     @cached_property
     def sites(self) -> dict[str, Site]:
         """Where there are stores, by region; empty in a lab without."""
-        return data_sites(self.net, self.has.semi_sync) if self.has.data else {}
+        return data_sites(self.net, self.has.semi_sync, self.has.multi_active) if self.has.data else {}
 
     @cached_property
     def stores(self) -> Stores | None:
@@ -215,7 +215,6 @@ def _runs(lab: NativeLab) -> bool:
     mine = network.bridge_owner() == str(lab.paths.root)
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
-    wanted = tuple(region.name for region in lab.net.regions)
     wanted = tuple(region.name for region in lab.net.regions)
     if (spec.regions, spec.has) != (wanted, lab.has):
         what = f"the regions {','.join(spec.regions)}, {spec.has}"

@@ -21,11 +21,28 @@ _RECORDS: dict[Kind, Node] = {
     },
     "redis": {"orders": {"ids": "order:*"}},
 }
+_ACTIVE_RECORDS: Node = {
+    "orders": {
+        "ids": "SELECT request_id, n, placed FROM shop.orders WHERE request_id LIKE %s ORDER BY n",
+        "ordered": True,
+    },
+    "events": {
+        "ids": "SELECT id, position, appended FROM shop.events WHERE id LIKE %s ORDER BY position",
+        "ordered": True,
+    },
+}
 
 
 def stores_node(lab: Topology, paths: LabPaths, sites: Mapping[str, Site]) -> Node:
-    """The operator asks over the management network, which no cut of a link takes away; clients come over links."""
-    return {name: _store(kind, lab, paths, sites) for kind, name in STORE_OF.items()}
+    """The operator asks over the management network, which no cut of a link takes away; clients come over links.
+
+    A cache that each region has for itself is no store of the fleet.
+    """
+    return {
+        name: _store(kind, lab, paths, sites)
+        for kind, name in STORE_OF.items()
+        if any(kind in site.replicates for site in sites.values())
+    }
 
 
 def _store(kind: Kind, lab: Topology, paths: LabPaths, sites: Mapping[str, Site]) -> Node:
@@ -43,13 +60,15 @@ def _store(kind: Kind, lab: Topology, paths: LabPaths, sites: Mapping[str, Site]
             "power": power(site.region, paths, kind),
         }
 
+    active = any(site.multi_active for site in sites.values())
     return {
         "kind": kind,
         "members": {region: member(site) for region, site in sites.items()},
         "primary": next(region for region, site in sites.items() if site.primary),
+        **({"pattern": "multi-active"} if active else {}),
         "reader": login(READER),
         "admin": login(ADMIN),
         "replication": login(REPLICATION),
         "clients": {"namespace": NAMESPACE, "configmap": STORES, "key": STORE_OF[kind]},
-        "records": _RECORDS[kind],
+        "records": _ACTIVE_RECORDS if active else _RECORDS[kind],
     }

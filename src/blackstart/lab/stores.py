@@ -16,21 +16,23 @@ from blackstart.lab.shell import LabError, wait_for
 
 @dataclass(frozen=True)
 class Stores:
-    """MariaDB and Redis of two regions, the primary's first."""
+    """MariaDB and Redis of two regions, the first one's first, which is the primary's where there is one."""
 
     paths: LabPaths
     regions: Sequence[RegionData]
 
     def create(self, parts: Parts, timeout: float) -> None:
         """New, empty stores that replicate; returns once the replicas have everything. Raises LabError."""
-        primary, replica = self.regions
+        first = self.regions[0]
         empty = empty_database(parts)
         self._each(lambda region: region.install(empty))
         self._each(lambda region: region.start(parts))
         self._each(lambda region: region.wait(timeout))
         passwords = logins.read(self.paths, "mariadb")
-        replica.sql(data.source(replica.site, passwords[data.REPLICATION]))
-        primary.sql(data.schema(passwords))
+        for region in self.regions:
+            if "mariadb" in region.site.replicates:
+                region.sql(data.source(region.site, passwords[data.REPLICATION]))
+        first.sql(data.schema(passwords))
         self.settle()
         for kind in KINDS:
             self.wait_until_following(kind, timeout)
@@ -53,15 +55,19 @@ class Stores:
                     region.lead(kind) if order == "lead" else region.follow(kind)
 
     def wait_until_following(self, kind: Kind, timeout: float) -> None:
-        """Until the replica replicates and has what the primary has now. Raises LabError."""
-        primary, replica = self.regions
+        """Until who replicates does, and has what the other has now. Raises LabError."""
+        first, second = self.regions
+        for replica, source in ((second, first), (first, second)):
+            if kind in replica.site.replicates:
+                self._follows(kind, replica, source, timeout)
 
+    def _follows(self, kind: Kind, replica: RegionData, source: RegionData, timeout: float) -> None:
         def follows() -> bool | None:
             return True if replica.follows(kind) else None
 
         wait_for(f"{kind} of {replica.net.name} replicates", follows, timeout, hint=f"see {replica.processes.logs}")
         if kind == "mariadb":
-            position = primary.sql("SELECT @@global.gtid_binlog_pos").strip()
+            position = source.sql("SELECT @@global.gtid_binlog_pos").strip()
             if replica.sql(f"SELECT MASTER_GTID_WAIT('{position}', {timeout:g})", timeout + 5.0).strip() != "0":
                 raise LabError(f"mariadb of {replica.net.name} is not at {position} after {timeout:g} s")
 

@@ -6,10 +6,12 @@ another server on the way. Blocking; for a thread.
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from redis import Redis
 from redis import RedisError as ClientError
@@ -47,10 +49,20 @@ class Who:
 
 @dataclass(frozen=True)
 class Holding:
-    """What a member holds: the ids of the run by record, in the store's order where that has one."""
+    """What a member holds: the ids of the run by record, in the store's order where that has one.
+
+    `contents`: by record, a digest of what is recorded under each id, where
+    the store is multi-active and its records have content.
+    """
 
     who: Who
     ids: dict[str, list[str]]
+    contents: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    def content(self, record: str) -> dict[str, str]:
+        """What is held under each id of a record: at least how many times it is there."""
+        found = self.contents.get(record)
+        return {name: str(n) for name, n in Counter(self.ids[record]).items()} if found is None else found
 
 
 def hold(fleet: Fleet, store: Store, member: Member, login: Login, run: str, deadline: float) -> Holding:
@@ -67,12 +79,22 @@ def hold(fleet: Fleet, store: Store, member: Member, login: Login, run: str, dea
 def _from_sql(session: Sql, store: Store, run: str, clock: _Clock) -> Holding:
     who = _sql_server(session, store)
     ids: dict[str, list[str]] = {}
+    contents: dict[str, dict[str, str]] = {}
     for name, record in store.records.items():
         found = ids[name] = list[str]()
-        for page in session.column(record.ids, [prefix(run) + "%"]):
-            found += map(_text, page)
+        for page in session.pages(record.ids, [prefix(run) + "%"]):
+            found += [_text(row[0]) for row in page]
+            if store.multi_active and len(page[0]) > 1:
+                _digest(contents.setdefault(name, {}), page)
             clock.check()
-    return _still(who, _sql_server(session, store), ids)
+    return _still(who, _sql_server(session, store), Holding(who, ids, contents))
+
+
+def _digest(content: dict[str, str], page: Sequence[tuple[object, ...]]) -> None:
+    """Add the rows of a page; of an id with several, the order of the rows does not matter."""
+    for row in page:
+        name, own = _text(row[0]), hashlib.sha256(repr(row[1:]).encode()).hexdigest()[:16]
+        content[name] = " ".join(sorted([*content[name].split(), own])) if name in content else own
 
 
 def _sql_server(session: Sql, store: Store) -> Who:
@@ -87,7 +109,7 @@ def _sql_server(session: Sql, store: Store) -> Who:
 def _from_redis(client: Redis, store: Store, run: str, clock: _Clock) -> Holding:
     who = _redis_server(client)
     ids = {name: sorted(_scan(client, record.ids, run, clock)) for name, record in store.records.items()}
-    return _still(who, _redis_server(client), ids)
+    return _still(who, _redis_server(client), Holding(who, ids))
 
 
 def _redis_server(client: Redis) -> Who:
@@ -117,10 +139,10 @@ def _text(value: object) -> str:
     return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
 
 
-def _still(before: Who, after: Who, ids: dict[str, list[str]]) -> Holding:
+def _still(before: Who, after: Who, found: Holding) -> Holding:
     if before != after:
         raise Unread(Reason.PARTIAL, f"changed while it was read: {before}, then {after}")
-    return Holding(after, ids)
+    return found
 
 
 class _Clock:

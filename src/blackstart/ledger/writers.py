@@ -40,13 +40,14 @@ State = Literal["running", "paused", "stopped"]
 class Job(BaseModel):
     """What is written, by how many, and where that is kept.
 
-    run: a short one, see ids. interval: seconds of rest of a writer after each
+    run: a short one, see ids. urls: by region, or one without; writer k comes
+    in at the k-th of them, beginning anew after the last. interval: seconds of rest of a writer after each
     outcome. timeout: seconds after which a write is indeterminate.
     """
 
     service: str
     run: str
-    url: str
+    urls: dict[str, str]
     place: Place
     writers: int
     interval: float
@@ -58,9 +59,11 @@ class Writers:
     """All writers on one event loop. `emit` hears of the summaries, in that loop."""
 
     def __init__(self, job: Job, emit: Callable[[Writes], None]) -> None:
-        check_host(job.url, job.place)
+        for url in job.urls.values():
+            check_host(url, job.place)
         self._job, self._emit = job, emit
         self._counts: Counter[str] = Counter()
+        self._taken: Counter[str] = Counter()
         self._going = asyncio.Event()
         self._going.set()
         self._stopping = asyncio.Event()
@@ -99,6 +102,7 @@ class Writers:
         # Spread over the interval, out of each other's way.
         await asyncio.sleep(job.interval * writer / job.writers)
         number = 0
+        entry = list(job.urls)[writer % len(job.urls)]
         while True:
             await self._going.wait()
             if self._stopping.is_set():
@@ -109,9 +113,10 @@ class Writers:
             try:
                 await book.intend(write, time.monotonic())
                 self._counts["sent"] += 1
-                outcome = await send(session, job.url, write, job.timeout)
+                outcome = await send(session, job.urls[entry], write, job.timeout)
                 book.outcome(write, outcome)
                 self._counts[outcome.result] += 1
+                self._taken[entry] += outcome.result == "ok"
             finally:
                 self._busy -= 1
             await self._rest()
@@ -132,6 +137,7 @@ class Writers:
 
     def _summarise(self, book: Book, state: State) -> None:
         counts, self._counts, self._told = self._counts, Counter(), time.monotonic()
+        taken, self._taken = self._taken, Counter()
         self._emit(
             Writes(
                 service=self._job.service,
@@ -142,6 +148,7 @@ class Writers:
                 indeterminate=counts["indeterminate"],
                 lines=book.seal.lines,
                 digest=book.seal.digest,
+                taken={entry: taken[entry] for entry in self._job.urls if entry},
             )
         )
 

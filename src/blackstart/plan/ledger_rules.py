@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from blackstart.fleet.model import Fleet, Service
 from blackstart.plan.content import Content
 from blackstart.plan.rules import Rules
-from blackstart.schema.drill import LostWritesObjective, OrderObjective, RpoObjective, WritesObjective
+from blackstart.schema.drill import ConvergenceObjective, LostWritesObjective, OrderObjective, RpoObjective
 from blackstart.schema.errors import Finding, KeyPath, unknown
+
+_WritesObjective = RpoObjective | LostWritesObjective | OrderObjective | ConvergenceObjective
 
 LEDGER_RULES: Rules[Content] = Rules()
 
@@ -86,6 +88,35 @@ def _no_bound(content: Content) -> Iterator[Finding]:
         yield content.document.finding(("ledger",), text, "add an rpo or lost-writes objective")
 
 
+@LEDGER_RULES.add("BS217", "error", "What must converge is multi-active, and is written to at each of its members.")
+def _both_sides(content: Content) -> Iterator[Finding]:
+    if (found := _of_fleet(content)) is None:
+        return
+    fleet, name, service = found
+    entries = service.writes.urls if service.writes else {}
+    for path, objective in _objectives(content):
+        if not isinstance(objective, ConvergenceObjective):
+            continue
+        chosen = [fleet.roles.get(objective.store, objective.store)] if objective.store else service.stores
+        active = {store: fleet.stores[store] for store in chosen if store in fleet.stores}
+        active = {store: kept for store, kept in active.items() if kept.multi_active}
+        if not active:
+            text = f"no store of {name!r} is multi-active in fleet {fleet.fleet!r}: there is nothing to converge"
+            yield content.document.finding(path, text, "the lab has one with `lab up --data --multi-active`")
+        for store, kept in active.items():
+            if lacking := [region for region in kept.members if region not in entries]:
+                text = f"{store!r} has a member in {', '.join(lacking)}, but nothing is written there"
+                yield content.document.finding(path, text, f"give services.{name}.writes `urls`, one for each region")
+
+
+@LEDGER_RULES.add("BS218", "error", "Each entry that the ledger's writers come in at has at least one of them.")
+def _a_writer_each(content: Content) -> Iterator[Finding]:
+    ledger, found = content.drill.ledger, _of_fleet(content)
+    if ledger and found and found[2].writes and ledger.writers < (n := len(found[2].writes.entries)):
+        text = f"{ledger.writers} writers for {n} entries: some get none"
+        yield content.document.finding(("ledger", "writers"), text, f"have at least {n}")
+
+
 def _of_fleet(content: Content) -> tuple[Fleet, str, Service] | None:
     """The fleet, and its service that the ledger writes through, where both are known."""
     ledger, fleet = content.drill.ledger, content.fleet
@@ -95,7 +126,7 @@ def _of_fleet(content: Content) -> tuple[Fleet, str, Service] | None:
     return (fleet, name, fleet.services[name]) if name in fleet.services else None
 
 
-def _objectives(content: Content) -> Iterator[tuple[KeyPath, WritesObjective]]:
+def _objectives(content: Content) -> Iterator[tuple[KeyPath, _WritesObjective]]:
     for i, objective in enumerate(content.drill.objectives):
-        if isinstance(objective, RpoObjective | LostWritesObjective | OrderObjective):
+        if isinstance(objective, _WritesObjective):
             yield ("objectives", i), objective

@@ -73,6 +73,17 @@ def _home(content: Content) -> Iterator[Finding]:
             yield content.document.finding((*path, "promote"), text, "add `switch_back` to `failback_procedure`")
 
 
+@PROCEDURE_RULES.add("BS505", "error", "No step moves the primary of a multi-active store: it has none.")
+def _nothing_to_move(content: Content) -> Iterator[Finding]:
+    for path, step in _steps(content):
+        store = _store(content.fleet, step.on[0]) if content.fleet and step.on else None
+        if store and store.multi_active:
+            text = (
+                f"{step.kind}: the store is multi-active: every member takes writes, and none is promoted or rebuilt"
+            )
+            yield content.document.finding((*path, step.kind), text, "leave the step out")
+
+
 def _steps(content: Content) -> Iterator[tuple[KeyPath, Step]]:
     for key in ("procedure", "failback_procedure"):
         for number, step in enumerate(getattr(content.drill, key)):

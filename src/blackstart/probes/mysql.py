@@ -47,7 +47,7 @@ class Spec(StoreSpec):
 def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
     """One look for each member."""
     store = store_of(spec, scope, ("mariadb", "mysql"))
-    replicas = [region for region in store.members if region != store.primary]
+    replicas = store.followers
     otherwise = {"writable": list(store.members), "semisync": [store.primary]}.get(spec.measure, replicas)
     work = _WORK[spec.measure]
     return {

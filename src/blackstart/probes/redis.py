@@ -41,7 +41,7 @@ class Spec(StoreSpec):
 def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
     """One look for each member."""
     store = store_of(spec, scope, ("redis",))
-    replicas = [region for region in store.members if region != store.primary]
+    replicas = store.followers
     otherwise = {"writable": list(store.members), "replicas": [store.primary]}.get(spec.measure, replicas)
     work = _WORK[spec.measure]
     return {

@@ -69,7 +69,7 @@ def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
     if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback", "rpo", "lost-writes"):
+    if o.kind in ("rto", "failback", "rpo", "lost-writes", "convergence"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH

@@ -42,6 +42,7 @@ KINDS = {
     "rpo": "Data loss (RPO)",
     "lost-writes": "Lost writes",
     "order": "Order of writes",
+    "convergence": "Convergence",
     "loss": "Data loss",
     "detection": "Detection",
     "readings": "Probes",
@@ -61,6 +62,8 @@ _ADVICE = {
     "replication, or min-replicas-to-write, bounds or ends that at the price of waiting.",
     "lost-writes": "Open the lost writes. All from just before the fault: replication is asynchronous. Some "
     "after it: two sides took writes, or the fail-back discarded what only one of them had.",
+    "convergence": "Open the writes that differ, and what replication says: an error 1062 is one key written on both "
+    "sides. Late, but the same in the end: the link was slow to come back, or a replica slow to apply.",
     "order": "Find who sends a write again under the same id, or applies them side by side.",
     "reading": "Open the readings below: the value left its bound while the fault was in place.",
 }

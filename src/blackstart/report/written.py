@@ -55,6 +55,8 @@ def _state(r: StoreWrites) -> tuple[str, str]:
         return "unsure", "replica"
     if not r.acknowledged:
         return "unsure", "nothing written"
+    if r.awaited and r.lost:
+        return "unsure", "on its way"
     return ("bad", "lost") if r.lost else ("good", "all there")
 
 

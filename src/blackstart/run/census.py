@@ -11,6 +11,7 @@ from blackstart.evidence.records import Check
 from blackstart.fleet.kube import Kube
 from blackstart.fleet.model import Cluster, Fleet, Workload
 from blackstart.procedures import steady
+from blackstart.run import activestores
 from blackstart.run.looks import Look, Wrong, run_looks
 
 
@@ -42,7 +43,9 @@ def censuses(fleet: Fleet, services: Mapping[str, str]) -> dict[str, Census]:
 
 
 def look_at_store(fleet: Fleet, name: str) -> str:
-    """Whether a store's primary is at home and its replicas in step. Raises Wrong, or FleetError."""
+    """Whether a store's primary is at home and its replicas in step, or all members. Raises Wrong, or FleetError."""
+    if fleet.stores[name].multi_active:
+        return activestores.look(fleet, name)
     try:
         return steady.look(fleet, name)
     except steady.Unsteady as found:

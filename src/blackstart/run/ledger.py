@@ -1,15 +1,15 @@
 """The ledger's part in a run: writers from the baseline to the settle phase, stores read back three times.
 
 The supervisor enters `Parts.ledger` after the clients have been started, and
-asks it `baseline()`, `after_failover()` and `after_failback()`, each once, in
-the phases of these names. What comes of the last two is in the evidence
-(StoreRead, Check); none of them raises.
+asks it `baseline()`, `after_failover()`, `after_undo()` and `after_failback()`,
+each once, in the phases of these names. What comes of the last three is in the
+evidence (StoreRead, Convergence, Check); none of them raises.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -24,12 +24,17 @@ from blackstart.ledger.summary import Moment, store_read
 from blackstart.ledger.writers import Job
 from blackstart.plan.resolve import Plan
 from blackstart.probes.threads import in_thread
+from blackstart.run import convergence
+from blackstart.run.convergence import Say, saying
 from blackstart.run.pen import Pen, RestlessError
 from blackstart.run.readback import Hold, Look, Seen, agreed, all_there, at_rest, holding, look_until
-from blackstart.schema.drill import Steady
+from blackstart.schema.drill import ConvergenceObjective, Steady
 
 FAILOVER, BASELINE, FAILBACK = 10.0, 10.0, 30.0
 """Seconds that stores get to show what they should, at each moment."""
+
+BEYOND = 5.0
+"""Seconds beyond the objective in which members of a multi-active store are watched."""
 
 Log = Callable[[Body], None]
 
@@ -42,6 +47,9 @@ class Ledger(Protocol):
 
     async def after_failover(self) -> None:
         """Let the writers rest, read every store back, go on writing. May be cancelled."""
+
+    async def after_undo(self) -> None:
+        """Wait until the members of multi-active stores have what was acknowledged before. May be cancelled."""
 
     async def after_failback(self) -> None:
         """End the writing and read every store back, once its members agree."""
@@ -60,6 +68,9 @@ class NoLedger:
 
     async def after_failover(self) -> None:
         """Nothing to read."""
+
+    async def after_undo(self) -> None:
+        """Nothing to wait for."""
 
     async def after_failback(self) -> None:
         """Nothing to read."""
@@ -83,24 +94,31 @@ def ledger_of(plan: Plan, run_id: str, folder: Path) -> Keep:
     job = Job(
         service=name,
         run=ids.short(run_id),
-        url=service.writes.url,
+        urls=service.writes.entries,
         place=fleet.places[service.writes.place],
         writers=spec.writers,
         interval=spec.interval,
         timeout=spec.timeout,
         path=folder / LEDGER,
     )
-    return keeping(job, {store: fleet.stores[store] for store in service.stores}, holding(fleet, job.run))
+    stores = {store: fleet.stores[store] for store in service.stores}
+    bounds = [each.objective for each in plan.drill.objectives if isinstance(each, ConvergenceObjective)]
+    return keeping(job, stores, holding(fleet, job.run), saying(fleet), max(bounds, default=0.0) + BEYOND)
 
 
-def keeping(job: Job, stores: Mapping[str, Store], read_member: Hold) -> Keep:
-    """A ledger of `job` whose stores are read by `read_member`."""
+def keeping(
+    job: Job, stores: Mapping[str, Store], read_member: Hold, say: Say = lambda *_: "", patience: float = BEYOND
+) -> Keep:
+    """A ledger of `job` whose stores are read by `read_member`, and say of their replication what `say` does.
+
+    `patience`: seconds in which members of multi-active stores come level, once the faults are undone.
+    """
 
     @asynccontextmanager
     async def keep(log: Log) -> AsyncIterator[Ledger]:
         pen = await Pen.start(job, job.path.with_name("writers.log"), log)
         try:
-            yield Kept(pen, job, stores, read_member, log)
+            yield Kept(pen, job, stores, read_member, log, say, patience)
         finally:
             await pen.close()
 
@@ -110,7 +128,18 @@ def keeping(job: Job, stores: Mapping[str, Store], read_member: Hold) -> Keep:
 class Kept:
     """A ledger that is being written. The methods are those of Ledger."""
 
-    def __init__(self, pen: Pen, job: Job, stores: Mapping[str, Store], read_member: Hold, log: Log) -> None:
+    def __init__(
+        self,
+        pen: Pen,
+        job: Job,
+        stores: Mapping[str, Store],
+        read_member: Hold,
+        log: Log,
+        say: Say,
+        patience: float,
+    ) -> None:
+        self._active = {name: store for name, store in stores.items() if store.multi_active}
+        self._say, self._patience, self._spans = say, patience, dict[str, convergence.Span]()
         self._pen, self._job, self._stores, self._read, self._log = pen, job, stores, read_member, log
         self._lost: dict[tuple[str, str], set[str]] = {}
 
@@ -126,6 +155,10 @@ class Kept:
             checks += [check for seen in members for check in _baseline_checks(seen, len(known))]
             if not any(seen.writable for seen in members):
                 checks.append(Check(name=f"baseline/ledger/{name}", ok=False, detail="no member takes writes"))
+            elif name in self._active and not all(seen.writable for seen in members):
+                idle = ", ".join(seen.member for seen in members if not seen.writable)
+                said = f"it is multi-active, but takes no writes in {idle}"
+                checks.append(Check(name=f"baseline/ledger/{name}", ok=False, detail=said))
         return checks
 
     async def after_failover(self) -> None:
@@ -138,32 +171,40 @@ class Kept:
         finally:
             self._pen.resume()
 
+    async def after_undo(self) -> None:
+        """See Ledger."""
+        with suppress(BadLedger):  # Reading it back will say so.
+            known = [w for w in await self._writes(whole=False) if w.result == "ok"] if self._active else []
+            self._spans = await convergence.watch(self._active, self._read, known, self._patience)
+
     async def after_failback(self) -> None:
         """See Ledger."""
         try:
             await self._pen.stop()
         except RestlessError as error:
             self._log(Note(level="error", text=str(error)))
-        look = await self._read_back("failback", FAILBACK)
+        look, writes = await self._read_back("failback", FAILBACK)
+        for found in await convergence.compare(self._active, look, writes, self._spans, self._say):
+            self._log(found)
         for check in _agreement(self._job.service, look):
             self._log(check)
 
-    async def _read_back(self, moment: Moment, patience: float) -> Look:
+    async def _read_back(self, moment: Moment, patience: float) -> tuple[Look, Sequence[Write]]:
         try:
             writes = await self._writes(whole=True)
         except BadLedger as bad:
             self._unread(moment, Unread(Reason.MALFORMED, str(bad)))
-            return {}
+            return {}, []
         enough = at_rest if moment == "failover" else agreed
         look = await look_until(enough, self._stores, self._read, writes, patience)
         for name, members in look.items():
             for seen in members:
                 self._tell(moment, self._stores[name], seen)
-            for seen in members if moment == "failover" else ():
+            for seen in members if moment == "failover" and name not in self._active else ():
                 if seen.writable:
                     for record, found in seen.found.items():
                         self._lost.setdefault((name, record), set()).update(w.id for w in found.lost)
-        return look
+        return look, writes
 
     def _tell(self, moment: Moment, store: Store, seen: Seen) -> None:
         for record in store.records:

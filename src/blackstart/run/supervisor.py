@@ -54,6 +54,9 @@ LOOK_DEADLINE = 15.0
 READ_BACK = 60.0
 """Seconds for reading the stores back before the undo, which does not wait longer for it."""
 
+CONVERGE = 900.0
+"""Seconds for multi-active stores to become level; the drill's objective usually says less."""
+
 _UNSEEN = "neither clients nor writers saw an outage in the hold"
 
 FULL_HOUSE = 15.0
@@ -244,6 +247,7 @@ class Supervisor:
         if self._stop:
             return
         self._log(PhaseStart(phase=Phase.FAILBACK))
+        await self._vigil.do(self._ledger.after_undo(), CONVERGE)
         began, drill, entries = time.monotonic(), self._drill, self.watch.of("entry")
         shortest = drill.steady.window + drill.client.timeout + GRACE
         self._way_home.begin(lambda: "the faults are undone")

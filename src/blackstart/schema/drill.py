@@ -178,6 +178,16 @@ class OrderObjective(_Kept):
     kind: Literal["order"]
 
 
+class ConvergenceObjective(_Kept):
+    """From the undo until every member of a multi-active store has every write acknowledged before.
+
+    In the end not one may be absent at a member, or be there with other content.
+    """
+
+    kind: Literal["convergence"]
+    objective: Seconds
+
+
 WritesObjective = RpoObjective | LostWritesObjective | OrderObjective
 
 Objective = Annotated[
@@ -188,7 +198,8 @@ Objective = Annotated[
     | ReadingObjective
     | RpoObjective
     | LostWritesObjective
-    | OrderObjective,
+    | OrderObjective
+    | ConvergenceObjective,
     Field(discriminator="kind"),
 ]
 

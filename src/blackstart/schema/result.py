@@ -152,7 +152,8 @@ class StoreWrites(Model):
     Only members that take writes (`writable`) are judged. `new`: lost, and
     not lost yet at the moment before. `rpo_s`: docs/verdicts.md.
     `lost_at_most`: none of n is lost, so with 95 % confidence at most this
-    share of all (3/n). `lost_writes`: the oldest, at most 200.
+    share of all (3/n). `lost_writes`: the oldest, at most 200. `awaited`: the
+    store is multi-active, and what is missing before the fail-back is on its way.
     """
 
     service: str
@@ -178,6 +179,7 @@ class StoreWrites(Model):
     rpo_s: float | None = None
     lost_at_most: float | None = None
     lost_writes: list[LostWriteResult] = []
+    awaited: bool = False
     odd: list[str] = []
 
 

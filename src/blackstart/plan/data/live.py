@@ -48,7 +48,8 @@ def _read(fleet: Fleet, store: Store, member: Member, name: str, place: Place) -
         variables |= {key.lower(): str(value) for key, value in _log_filters(session, store.kind).items() if value}
     settings = {key: (Setting(value, place),) for key, value in variables.items()}
     dialect: Dialect = "mysql" if store.kind == "mysql" else "mariadb"
-    server = Server(name, place, dialect, settings, live=True, replica=bool(follows))
+    active = name.partition("/")[0] if store.multi_active else None
+    server = Server(name, place, dialect, settings, live=True, replica=bool(follows), active=active)
     return server, [Statement("change", _words(row), place) for row in follows]
 
 

@@ -30,7 +30,10 @@ class Setting:
 
 @dataclass(frozen=True)
 class Server:
-    """One server. `live`: its settings are all those in effect; `replica`: whether it follows another, if it says."""
+    """One server. `live`: its settings are all those in effect; `replica`: whether it follows another, if it says.
+
+    `active`: the store that it is a member of, where fleet.yaml says that every member takes writes.
+    """
 
     name: str
     place: Place
@@ -38,6 +41,7 @@ class Server:
     settings: Mapping[str, tuple[Setting, ...]] = field(default_factory=dict)
     live: bool = False
     replica: bool | None = None
+    active: str | None = None
 
     def get(self, *names: str) -> Setting | None:
         """The last value of the first of these names that is set."""

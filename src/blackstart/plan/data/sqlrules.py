@@ -143,6 +143,53 @@ def _domains(data: DataConfig) -> Iterator[Finding]:
     yield from _same((s for s in _sources(data) if s.get("gtid_domain_id")), "gtid_domain_id", "gtid_domain_id", "0")
 
 
+@RULES.add(
+    "BSD123",
+    "error",
+    "Servers that take writes at the same time number rows apart (auto_increment_increment, auto_increment_offset).",
+    why="Else both give the same key to different rows, and replication stops at the first: error 1062.",
+    fix="set auto_increment_increment to the number of servers or more, and another auto_increment_offset at each",
+    link="https://mariadb.com/docs/server/reference/data-types/auto_increment",
+)
+def _numbers(data: DataConfig) -> Iterator[Finding]:
+    for group in _active(data):
+        taken: dict[tuple[int, int], Server] = {}
+        for server in group:
+            step = server.number("auto_increment_increment", default=1)
+            if step < len(group):
+                text = f"auto_increment_increment is {step}, where {len(group)} servers take writes"
+                yield server.finding(text, "auto_increment_increment")
+                continue
+            place = (step, server.number("auto_increment_offset", default=1) % step)
+            if (other := taken.setdefault(place, server)) is not server:
+                yield server.finding(f"it numbers rows as {other.name} does", "auto_increment_offset")
+
+
+@RULES.add(
+    "BSD124",
+    "error",
+    "Of servers that take writes at the same time, each follows another one.",
+    why="Where one follows nobody, what the others acknowledge never comes to it.",
+    fix="set replication up both ways",
+    link=f"{_MARIADB}/multi-master-ring-replication",
+)
+def _both_ways(data: DataConfig) -> Iterator[Finding]:
+    for server in (server for group in _active(data) for server in group):
+        if server.live and not server.replica:
+            yield server.finding("it takes writes as others do, and follows nobody")
+
+
+def _active(data: DataConfig) -> Iterator[list[Server]]:
+    """Servers that are meant to take writes at the same time: by fleet.yaml, or in files by their GTID domains."""
+    groups: dict[str, list[Server]] = defaultdict(list)
+    for server in data.sql():
+        if server.active:
+            groups[server.active].append(server)
+        elif not server.live and server.get("gtid_domain_id") and not server.on("read_only", "super_read_only"):
+            groups[""].append(server)
+    return (group for group in groups.values() if len(group) > 1)
+
+
 def _same(servers: Iterator[Server], name: str, title: str, default: str) -> Iterator[Finding]:
     groups: dict[str, list[Server]] = defaultdict(list)
     for server in servers:
