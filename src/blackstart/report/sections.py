@@ -44,7 +44,7 @@ def objective_rows(result: Result) -> list[ObjectiveRow]:
 def _objective_row(o: ObjectiveResult) -> ObjectiveRow:
     tone, word = MET[o.met]
     name, bound = KINDS.get(o.kind, o.kind), o.objective
-    if o.kind == "reading":
+    if o.kind in ("reading", "honest"):
         probe, _, bound = o.objective.partition(" ")
         name = f"{name} {probe}"
     measured, interval = measure(o.kind, o.measured), span(o.kind, o.low, o.high)
@@ -69,7 +69,7 @@ def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
     if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback", "rpo", "lost-writes"):
+    if o.kind in ("rto", "failback", "rpo", "lost-writes", "honest"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH

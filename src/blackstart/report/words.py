@@ -39,6 +39,7 @@ KINDS = {
     "availability": "Availability",
     "completeness": "Completeness",
     "reading": "Probe",
+    "honest": "Honest view",
     "rpo": "Data loss (RPO)",
     "lost-writes": "Lost writes",
     "order": "Order of writes",
@@ -62,6 +63,8 @@ _ADVICE = {
     "lost-writes": "Open the lost writes. All from just before the fault: replication is asynchronous. Some "
     "after it: two sides took writes, or the fail-back discarded what only one of them had.",
     "order": "Find who sends a write again under the same id, or applies them side by side.",
+    "honest": "Open the seconds in which the view was wrong: an answer that lacks a region, or is of before, was "
+    "taken for whole. Ask for warnings, for every expected store, and for the age of the samples.",
     "reading": "Open the readings below: the value left its bound while the fault was in place.",
 }
 
