@@ -53,20 +53,24 @@ def _deadline_option(function: Callable[..., Any]) -> Callable[..., Any]:
 _region = click.argument("region")
 _part = click.option(
     "--part",
-    type=click.Choice(["istiod", "gateway", "mariadb", "redis"]),
-    help="Only this part of the region's mesh, or this store (native only).",
+    type=click.Choice(["istiod", "gateway", "mariadb", "redis", "prometheus", "sidecar"]),
+    help="Only this part of the region's mesh, this store or this observer (native only).",
+)
+_observer = click.option(
+    "--part", type=click.Choice(["prometheus", "sidecar"]), help="Only this observer of the region (native only)."
 )
 
 
 @command.command()
 @click.option("--provider", type=click.Choice(["native", "kind"]), default="native", show_default=True)
 @click.option("--mesh", is_flag=True, help="istiod, too (cold: 6 minutes more).")
-def build(provider: str, mesh: bool) -> None:
+@click.option("--global-metrics", is_flag=True, help="Thanos, too (cold: 3 minutes more).")
+def build(provider: str, mesh: bool, global_metrics: bool) -> None:
     """Build the lab's programs that are not in the cache yet (cold: about 6 minutes on 2 cores)."""
     from blackstart.cli import labviews
     from blackstart.lab import toolchain
 
-    tools = toolchain.tools(mesh) if provider == "native" else toolchain.KIND
+    tools = toolchain.tools(mesh, global_metrics) if provider == "native" else toolchain.KIND
     with labviews.build_progress() as report:
         toolchain.build(tools, report)
 
@@ -93,13 +97,16 @@ def doctor(fix: bool) -> int:
 @click.option("--mesh", is_flag=True, help="Istio in each region, its gateways before the service (native only).")
 @click.option("--data", is_flag=True, help="MariaDB and Redis, replicated, and order-service (native only).")
 @click.option("--semi-sync", is_flag=True, help="With --data: acknowledge only what the replica has.")
+@click.option("--global-metrics", is_flag=True, help="Thanos over all regions, and federation (native only).")
 @_state_option
-def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, state: Path) -> None:
+def up(
+    regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, global_metrics: bool, state: Path
+) -> None:
     """Start the lab, or complete it; ends with a table of what runs where."""
     from blackstart.cli import labviews
 
     paths = _paths(state)
-    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync}
+    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync, "global_metrics": global_metrics}
     wanted = {name: True for name, yes in chosen.items() if yes}
     if wanted and provider != "native":
         option = f"--{next(iter(wanted)).replace('_', '-')}"
@@ -155,10 +162,11 @@ def kill(region: str, part: str | None, state: Path) -> None:
 
 @command.command()
 @_region
+@_observer
 @_state_option
-def freeze(region: str, state: Path) -> None:
+def freeze(region: str, part: str | None, state: Path) -> None:
     """Stop every process of REGION where it stands; `restore` lets them go on."""
-    _provider_of(_paths(state)).freeze(region, _paths(state))
+    _provider_of(_paths(state)).freeze(region, _paths(state), **_only(part, state))
 
 
 @command.command()

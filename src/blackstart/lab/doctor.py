@@ -128,12 +128,13 @@ def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) 
     )
 
 
-def refuse(regions: int, mesh: bool = False, data: bool = False) -> None:
+def refuse(regions: int, mesh: bool = False, data: bool = False, global_metrics: bool = False) -> None:
     """Raises LabError with what `doctor` says, when a lab cannot run."""
-    facts = look(toolchain.tools(mesh), data)
+    facts = look(toolchain.tools(mesh, global_metrics), data)
     found = [str(problem) for problem in problems(facts, regions)]
     if facts.unbuilt and not found:
-        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{' --mesh' if mesh else ''}"]
+        options = [option for option, yes in {" --mesh": mesh, " --global-metrics": global_metrics}.items() if yes]
+        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{''.join(options)}"]
     if found:
         raise LabError("the lab cannot run on this machine:\n  " + "\n  ".join(found))
 

@@ -15,6 +15,7 @@ from blackstart.lab.data import CACHE, DATABASE, Site
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT, ORDERS, ORDERS_NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
 from blackstart.lab.meshrules import GEO_HEADER, PARTNER, PARTNER_HOST
+from blackstart.lab.metricsfile import global_node, prometheus_node, sidecar_node
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.powerfile import power
 from blackstart.lab.pyimage import IMAGE
@@ -35,6 +36,7 @@ def fleet_document(
     uids: dict[str, str],
     mesh: bool = False,
     sites: Mapping[str, Site] = MappingProxyType({}),
+    global_metrics: bool = False,
 ) -> Node:
     """The document; `uids` are the identities of the regions' clusters, `sites` where there are stores."""
     names = [region.name for region in lab.regions]
@@ -56,7 +58,9 @@ def fleet_document(
         "fleet": "lab",
         "provider": "native",
         "regions": {
-            region.name: _region(region, paths, uids[region.name]) | (_mesh(lab, region, paths) if mesh else {})
+            region.name: _region(region, paths, uids[region.name])
+            | (_mesh(lab, region, paths) if mesh else {})
+            | ({"sidecar": sidecar_node(lab, region, paths)} if global_metrics else {})
             for region in lab.regions
         },
         "places": {**places, "operator": {}},
@@ -70,6 +74,7 @@ def fleet_document(
         "roles": _roles(names)
         | {role: name for role, (name, _) in through.items()}
         | ({"orders": ORDERS, "database": DATABASE, "cache": CACHE} if sites else {}),
+        **(global_node(lab) if global_metrics else {}),
         "guardian": {"image": IMAGE},
     }
 
@@ -88,11 +93,7 @@ def _region(region: RegionNet, paths: LabPaths, uid: str) -> Node:
     return {
         "cluster": {"kubeconfig": str(paths.kubeconfig(region.name)), "context": region.name, "uid": uid},
         "place": region.name,
-        "prometheus": {
-            "url": f"http://{region.address}:9090",
-            "place": "operator",
-            "labels": {"region": region.name},
-        },
+        "prometheus": prometheus_node(region, paths),
         "pods": [region.pods],
         "power": power(region.name, paths),
     }

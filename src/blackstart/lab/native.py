@@ -16,6 +16,7 @@ from blackstart.lab.data import Site
 from blackstart.lab.data import sites as data_sites
 from blackstart.lab.edgelab import EdgeLab
 from blackstart.lab.fleetfile import fleet_document, remote_api, write_fleet
+from blackstart.lab.globalmetrics import GlobalMetrics
 from blackstart.lab.mesh import Object, remote_secret
 from blackstart.lab.meshrules import rules
 from blackstart.lab.parts import Parts, find_parts
@@ -40,6 +41,7 @@ class NativeLab:
     mesh: bool = False
     data: bool = False
     semi_sync: bool = False
+    global_metrics: bool = False
 
     @cached_property
     def sites(self) -> dict[str, Site]:
@@ -68,13 +70,19 @@ class NativeLab:
     def region(self, name: str) -> RegionLab:
         """Raises LabError with the known names."""
         try:
-            return RegionLab(self.net.region(name), self.paths, self.cgroups, self.mesh, self.sites.get(name))
+            net = self.net.region(name)
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
+        return RegionLab(net, self.paths, self.cgroups, self.mesh, self.sites.get(name), self.global_metrics)
 
     @cached_property
     def edge(self) -> EdgeLab:
         return EdgeLab(self.net, self.paths, self.cgroups, self.mesh, list(self.sites))
+
+    @cached_property
+    def observers(self) -> GlobalMetrics | None:
+        """Thanos and federation; None in a lab without."""
+        return GlobalMetrics(self.net, self.paths, self.cgroups) if self.global_metrics else None
 
     def start_mesh(self, parts: Parts, timeout: float) -> None:
         """Make the regions know each other, and start each one's istiod and gateway. Raises LabError."""
@@ -102,7 +110,7 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync)
+    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync, spec.global_metrics)
 
 
 def up(
@@ -112,16 +120,18 @@ def up(
     mesh: bool = False,
     data: bool = False,
     semi_sync: bool = False,
+    global_metrics: bool = False,
 ) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then.
 
     `data`: with replicated stores; `semi_sync`: their database acknowledges
-    only what its replica has.
+    only what its replica has. `global_metrics`: with Thanos and a Prometheus
+    that federates.
     """
-    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync)
+    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync, global_metrics)
     _ = lab.sites  # refuses a lab that cannot have them
-    doctor.refuse(len(regions), mesh, data)
-    parts = find_parts(mesh, data)
+    doctor.refuse(len(regions), mesh, data, global_metrics)
+    parts = find_parts(mesh, data, global_metrics)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -130,7 +140,8 @@ def up(
             machine.clean(paths, lab.cgroups)
             with _cleaned_on_failure(lab):
                 _create(lab, parts, say)
-        return write_fleet(fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites), paths.fleet)
+        document = fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites, global_metrics)
+        return write_fleet(document, paths.fleet)
 
 
 def down(paths: LabPaths, say: Say) -> None:
@@ -145,16 +156,19 @@ def down(paths: LabPaths, say: Say) -> None:
 def kill(region: str, paths: LabPaths, part: str | None = None) -> None:
     """Take the region away as a real loss does: its links fall silent, then everything in it dies.
 
-    With `part` only that one dies: istiod, gateway, mariadb or redis. Raises LabError.
+    With `part` only that one dies: istiod, gateway, mariadb, redis, prometheus or sidecar. Raises LabError.
     """
     with _held(region, paths) as held:
         held.kill_part(part) if part else held.kill()
 
 
-def freeze(region: str, paths: LabPaths) -> None:
-    """Stop every process of the region where it stands. Raises LabError when it is dead."""
+def freeze(region: str, paths: LabPaths, part: str | None = None) -> None:
+    """Stop every process of the region where it stands. Raises LabError when it is dead.
+
+    With `part` only that one: prometheus or sidecar.
+    """
     with _held(region, paths) as held:
-        held.freeze()
+        held.freeze_part(part) if part else held.freeze()
 
 
 def restore(region: str, paths: LabPaths, deadline: float, part: str | None = None) -> None:
@@ -163,7 +177,7 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
     With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
-        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None)
+        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None, held.has_sidecar)
         if part:
             held.restore_part(part, parts, deadline)
             lab.settle()
@@ -172,7 +186,7 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
 
 
 def power_state(region: str, paths: LabPaths, part: str | None = None) -> State:
-    """`up`, `dead` or `frozen`: the region, one part of its mesh, or one store. Raises LabError."""
+    """`up`, `dead` or `frozen`: the region, or one part of it. Raises LabError."""
     found = load(paths).region(region)
     return found.part_state(part) if part else found.state()
 
@@ -192,9 +206,11 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    if (spec.regions, spec.mesh, spec.data, spec.semi_sync) != (wanted, lab.mesh, lab.data, lab.semi_sync):
+    has = (spec.regions, spec.mesh, spec.data, spec.semi_sync, spec.global_metrics)
+    if has != (wanted, lab.mesh, lab.data, lab.semi_sync, lab.global_metrics):
         stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
-        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
+        seen = f"{'' if spec.global_metrics else 'no '}global metrics"
+        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh, {stores} and {seen}"
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 
@@ -205,12 +221,17 @@ def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
         if region.state() != "up":
             say(f"{region.net.name}: {region.state()}, restoring")
             region.restore(parts, DEADLINE, lab.settle)
+        region.metrics.start(parts)
+        region.metrics.wait(parts, DEADLINE)
     lab.start_mesh(parts, DEADLINE)
     if lab.stores:
         lab.stores.start(parts, DEADLINE)
     if not lab.edge.alive():
         lab.edge.start(parts)
     lab.edge.wait(30.0)
+    if lab.observers:
+        lab.observers.start(parts)
+        lab.observers.wait(30.0)
 
 
 def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
@@ -220,7 +241,10 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
     regions = tuple(region.name for region in lab.net.regions)
-    spec = machine.borrow(lab.paths, machine.Spec(regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync))
+    wanted = machine.Spec(
+        regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync, global_metrics=lab.global_metrics
+    )
+    spec = machine.borrow(lab.paths, wanted)
     if lab.data:
         logins.make(lab.paths)
     network.claim_bridge(str(lab.paths.root))
@@ -253,6 +277,10 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             raise
     lab.edge.wait(30.0)
     tell("edge green")
+    if lab.observers:
+        lab.observers.start(parts)
+        lab.observers.wait(30.0)
+        tell("Thanos and federation see every region")
     replace(spec, complete=True).write(lab.paths)
 
 

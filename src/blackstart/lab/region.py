@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from blackstart.fleet.model import Place
-from blackstart.lab import commands, network
+from blackstart.lab import commands, network, regionmetrics
 from blackstart.lab.api import Api, container_ids
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
@@ -27,6 +27,7 @@ from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import Part, Processes
 from blackstart.lab.pyimage import guardian_image
 from blackstart.lab.regionfiles import Hosts, RegionFiles, write_region
+from blackstart.lab.regionmetrics import RegionMetrics
 from blackstart.lab.settled import missing
 from blackstart.lab.shell import LabError, run, wait_for
 from blackstart.lab.silence import is_silent, silence, unsilence
@@ -43,7 +44,6 @@ _PARTS = (
     "kubelet",
     "kube-proxy",
     "discovery",
-    "prometheus",
 )
 
 _IMAGES = {PAUSE_IMAGE: ["/app", "pause"], IMAGE: ["/app"]}
@@ -58,6 +58,7 @@ class RegionLab:
     cgroups: Hierarchy
     has_mesh: bool = False
     site: Site | None = None
+    has_sidecar: bool = False
 
     @cached_property
     def mesh(self) -> RegionMesh | None:
@@ -68,6 +69,11 @@ class RegionLab:
     def data(self) -> RegionData | None:
         """MariaDB and Redis; None where the lab has none here."""
         return RegionData(self.net, self.paths, self.processes, self.site) if self.site else None
+
+    @cached_property
+    def metrics(self) -> RegionMetrics:
+        """What observes the region from inside."""
+        return RegionMetrics(self.net, self.files, self.processes, self.api, self.has_sidecar)
 
     @cached_property
     def files(self) -> RegionFiles:
@@ -115,6 +121,7 @@ class RegionLab:
             self._start_workers(parts)
             self._wait_until_settled(frozenset(), deadline)
             say(f"{name}: pods Ready")
+            self.metrics.wait(parts, deadline)
             guardian.result()
             if mesh:
                 mesh.result()
@@ -166,41 +173,52 @@ class RegionLab:
         if self.data:
             self.data.start(parts)
             self.data.wait(deadline)
+        self.metrics.start(parts)
         unsilence(self.net)
         self.events.write("restore", "reachable")
         settle()
         self._wait_until_settled(stale, deadline)
+        self.metrics.wait(parts, deadline)
         if self.mesh:
             self.mesh.wait(deadline)
         self.events.write("restore", "ready")
 
     def state(self) -> State:
-        """`up` only when every part runs and the links are not silenced."""
+        """`up` only when every part runs that the cluster needs, and the links are not silenced."""
         if self.group.frozen():
             return "frozen"
         whole = all(process and process.alive() for process in map(self.processes.all().get, _PARTS))
         return "up" if whole and not is_silent(self.net) else "dead"
 
     def kill_part(self, part: str) -> None:
-        """End one part of the mesh, or one store; the region stays up without it. Raises LabError."""
+        """End one part of the mesh, one store or one observer; the region stays up without it. Raises LabError."""
         self._refuse_unless_up()
         self._owner(part).kill_part(part)
         self.events.write("kill", f"{part} killed")
 
+    def freeze_part(self, part: str) -> None:
+        """Let one observer stand still; the region goes on. Raises LabError."""
+        self._refuse_unless_up()
+        self.metrics.freeze_part(part)
+        self.events.write("freeze", f"{part} frozen")
+
     def restore_part(self, part: str, parts: Parts, deadline: float) -> None:
-        """Bring one part of the mesh, or one store, back; returns once it answers. Raises LabError."""
+        """Bring one part back; returns once it answers. Raises LabError."""
         self._refuse_unless_up()
         self._owner(part).restore_part(part, parts, deadline)
         self.events.write("restore", f"{part} ready")
 
     def part_state(self, part: str) -> State:
-        """Of one part of the mesh or one store; in a frozen region nothing runs. Raises LabError."""
+        """Of one part; in a frozen region nothing runs. Raises LabError."""
         owner = self._owner(part)
-        if self.group.frozen():
+        alive = owner.alive(part)
+        if self.group.frozen() or self.processes.frozen(part):
             return "frozen"
-        return "up" if owner.alive(part) else "dead"
+        return "up" if alive else "dead"
 
-    def _owner(self, part: str) -> RegionMesh | RegionData:
+    def _owner(self, part: str) -> RegionMesh | RegionData | RegionMetrics:
+        if part in regionmetrics.PARTS:
+            return self.metrics
         owner, what, option = (self.data, "stores", "data") if part in KINDS else (self.mesh, "mesh", "mesh")
         if owner is None:
             raise LabError(
@@ -238,8 +256,8 @@ class RegionLab:
             commands.scheduler(parts, self.files),
             commands.kube_proxy(parts, self.files),
             commands.discovery(parts, self.files, self.net),
-            commands.prometheus(parts, self.files),
         )
+        self.metrics.start(parts)
 
     def _start(self, *parts: Part) -> None:
         for part in parts:

@@ -50,6 +50,7 @@ class Tool:
     module: str
     package: str
     ldflags: str = _PLAIN
+    tags: str = ""
     seconds: float = 30.0
     beside: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
@@ -59,11 +60,13 @@ class Tool:
 
     def flags(self) -> list[str]:
         """What `go build` is given besides the package."""
-        return ["-trimpath", "-buildvcs=false", "-ldflags", self.ldflags]
+        tags = ["-tags", self.tags] if self.tags else []
+        return ["-trimpath", "-buildvcs=false", *tags, "-ldflags", self.ldflags]
 
 
 def _kubernetes(name: str, seconds: float) -> Tool:
-    return Tool(name, "toolchain/kubernetes", f"k8s.io/kubernetes/cmd/{name}", _KUBERNETES_FLAGS, seconds)
+    package = f"k8s.io/kubernetes/cmd/{name}"
+    return Tool(name, "toolchain/kubernetes", package, _KUBERNETES_FLAGS, seconds=seconds)
 
 
 NATIVE = (
@@ -88,12 +91,26 @@ MESH = (
         beside={CRDS: ("istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml")},
     ),
 )
+THANOS = "0.42.4"
+LABELS = "slicelabels"
+"""A tag without which Thanos builds, starts, says that it is ready, and dies of the first call."""
+
+GLOBAL_METRICS = (
+    Tool(
+        "thanos",
+        "toolchain/thanos",
+        "github.com/thanos-io/thanos/cmd/thanos",
+        f"{_PLAIN} -X github.com/prometheus/common/version.Version={THANOS}",
+        tags=f"netgo {LABELS}",
+        seconds=150,
+    ),
+)
 KIND = (NATIVE[0], Tool("kind", "toolchain/kind", "sigs.k8s.io/kind", seconds=25))
 
 
-def tools(mesh: bool) -> tuple[Tool, ...]:
-    """What a native lab needs, with or without a mesh."""
-    return (*NATIVE, *MESH) if mesh else NATIVE
+def tools(mesh: bool = False, global_metrics: bool = False) -> tuple[Tool, ...]:
+    """What a native lab needs, with or without a mesh, and Thanos."""
+    return (*NATIVE, *(MESH if mesh else ()), *(GLOBAL_METRICS if global_metrics else ()))
 
 
 def cache_dir() -> Path:

@@ -105,6 +105,11 @@ class Topology:
         wire = self.wires.get("-".join(region.name for region in self.regions[:2]))
         return {end.member.name: end.address for end in wire.ends} if wire else {}
 
+    def at(self, member: str, port: int) -> dict[str, str]:
+        """Region -> host:port of one of its servers, over the link from `member`."""
+        ends = {r.name: self.wires[f"{member}-{r.name}"].end_of(r.name) for r in self.regions}
+        return {name: f"{end.address}:{port}" for name, end in ends.items()}
+
     def region(self, name: str) -> RegionNet:
         """Raises KeyError with the known names."""
         for region in self.regions:
