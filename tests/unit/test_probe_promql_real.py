@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loopback import Server, fleet, free_address
+from loopback import Server, fleet
+from promkit import Process, counting, running
 
 from blackstart.evidence.records import Reading, Reason
 from blackstart.probes import read
@@ -36,7 +35,7 @@ class World:
 
     scope: Scope
     shops: dict[str, Server]
-    processes: dict[str, subprocess.Popen[bytes]]
+    processes: dict[str, Process]
 
     def look(self, **keys: Any) -> dict[str, Reading]:
         spec = Spec(probe="p", **{"query": PODS, "fresh": FRESH, "max_age": 5.0, "deadline": 5.0, **keys})
@@ -50,31 +49,6 @@ class World:
             seen.append(self.look(**keys))
             time.sleep(0.2)
         return seen
-
-
-def counting(_: str) -> bytes:
-    body = f"# TYPE n_total counter\nn_total {int(time.monotonic() * 100)}\n".encode()
-    return (
-        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: %d\r\n\r\n" % len(body) + body
-    )
-
-
-@contextmanager
-def running(
-    folder: Path, jobs: list[dict[str, Any]], **external: str
-) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
-    folder.mkdir()
-    every = {"scrape_interval": "1s", "scrape_timeout": "1s", "external_labels": external}
-    (folder / "p.yml").write_text(json.dumps({"global": every, "scrape_configs": jobs}))
-    address = free_address()
-    command = ["prometheus", f"--config.file={folder}/p.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stdout=log, stderr=log)
-    try:
-        yield address, process
-    finally:
-        process.kill()
-        process.wait()
 
 
 @contextmanager
