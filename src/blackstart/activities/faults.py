@@ -20,12 +20,15 @@ from blackstart.schema.errors import BlackstartError
 __all__ = [
     "blackhole_endpoints",
     "block_remote_api",
+    "block_store_api",
     "delete_pods",
     "drain_subset",
+    "freeze_observer",
     "gateway_kill",
     "isolate",
     "istiod_kill",
     "kill",
+    "kill_observer",
     "kill_store",
     "mesh_abort",
     "mesh_delay",
@@ -172,6 +175,25 @@ def sever_store(
 def kill_store(store: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
     """Kill the server of a store in a region, with its power commands in fleet.yaml."""
     return _inject("kill-store", configuration, store=store, region=region)
+
+
+def kill_observer(region: str, part: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Kill the `prometheus` or the Thanos `sidecar` of a region, with its power commands in fleet.yaml."""
+    return _inject("kill-observer", configuration, region=region, part=part)
+
+
+def freeze_observer(
+    region: str, part: str, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Let the `prometheus` or the Thanos `sidecar` of a region stand still: it takes connections, never answers."""
+    return _inject("freeze-observer", configuration, region=region, part=part)
+
+
+def block_store_api(
+    region: str, expires: float | None = None, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Cut the Thanos querier off from the store of a region's sidecar, silently. Heals as `isolate` does."""
+    return _inject("block-store-api", configuration, region=region, expires=expires, lease=lease())
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

@@ -25,6 +25,13 @@ def kill(power: Power) -> None:
     run(power.kill, power.deadline)
 
 
+def freeze(power: Power) -> None:
+    """Let it stand still. Raises PowerError where there is no command for that."""
+    if power.freeze is None:
+        raise PowerError("nothing says how to freeze it; add `power.freeze` to fleet.yaml")
+    run(power.freeze, power.deadline)
+
+
 def restore(power: Power) -> None:
     """Bring the region back."""
     run(power.restore, power.deadline)

@@ -15,7 +15,7 @@ from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.observers import FEDERATION, QUERIER, federation_job
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
-from blackstart.lab.processes import Processes
+from blackstart.lab.processes import Part, Processes
 from blackstart.lab.shell import wait_for
 from blackstart.lab.topology import OBSERVER, Topology
 
@@ -39,27 +39,29 @@ class GlobalMetrics:
         return Processes(self.net.observer, self.paths.member(OBSERVER), self.group)
 
     def start(self, parts: Parts) -> None:
-        """Start what does not run. A querier that cannot see a store at its start is blind to the others, too."""
+        """Start the federation. The querier follows in `wait`."""
         folder = self.paths.member(OBSERVER)
         folder.mkdir(parents=True, exist_ok=True)
         self.group.make()
-        stores, config = folder / "stores.json", folder / "federation.json"
-        stores.write_text(json.dumps(observers.stores_config(self.net.at(OBSERVER, ports.STORE_API)), indent=1))
+        config = folder / "federation.json"
         config.write_text(json.dumps(observers.federation_config(self.net.at(OBSERVER, ports.PROMETHEUS)), indent=1))
-        for part in (observers.querier(parts, stores), observers.federation(parts, config, folder / FEDERATION)):
-            if not self._alive(part.name):
-                self.processes.start(part)
+        self._start(observers.federation(parts, config, folder / FEDERATION))
 
-    def wait(self, timeout: float) -> None:
-        """Until both see every region. Raises LabError."""
+    def wait(self, parts: Parts, timeout: float) -> None:
+        """Until both see every region, whose sidecars answer. Raises LabError."""
+        # One that lacks a store at its start is blind to the others, too, and looks again after five seconds only.
+        stores = self.paths.member(OBSERVER) / "stores.json"
+        stores.write_text(json.dumps(observers.stores_config(self.net.at(OBSERVER, ports.STORE_API)), indent=1))
+        self._start(observers.querier(parts, stores))
         regions = {region.name for region in self.net.regions}
         jobs = {federation_job(region) for region in regions}
         self._wait(QUERIER, ports.QUERIER, "count by (region) (up)", "region", regions, timeout)
         self._wait(FEDERATION, ports.PROMETHEUS, 'up{job=~"federate-.*"} == 1', "job", jobs, timeout)
 
-    def _alive(self, name: str) -> bool:
-        process = self.processes.all().get(name)
-        return process is not None and process.alive()
+    def _start(self, part: Part) -> None:
+        process = self.processes.all().get(part.name)
+        if process is None or not process.alive():
+            self.processes.start(part)
 
     def _wait(self, name: str, port: int, query: str, label: str, wanted: set[str], timeout: float) -> None:
         observer = Place(netns=self.net.observer.netns)

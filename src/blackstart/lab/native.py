@@ -231,7 +231,7 @@ def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
     lab.edge.wait(30.0)
     if lab.observers:
         lab.observers.start(parts)
-        lab.observers.wait(30.0)
+        lab.observers.wait(parts, 30.0)
 
 
 def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
@@ -266,6 +266,8 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             if lab.stores:
                 jobs.append(pool.submit(create_stores, lab.stores))
             lab.edge.start(parts)
+            if lab.observers:
+                lab.observers.start(parts)
             for job in jobs:
                 job.result()
             if lab.mesh:
@@ -278,8 +280,7 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     lab.edge.wait(30.0)
     tell("edge green")
     if lab.observers:
-        lab.observers.start(parts)
-        lab.observers.wait(30.0)
+        lab.observers.wait(parts, 30.0)
         tell("Thanos and federation see every region")
     replace(spec, complete=True).write(lab.paths)
 

@@ -108,6 +108,7 @@ class RegionLab:
         write_region(self.files, self.net, parts, self.group.name, hosts)
         Group(self.cgroups, f"{self.group.name}/sys").make()
         self._start_control_plane(parts)
+        self.metrics.start(parts)  # it scrapes only five seconds later
         self._import_images(parts)
         say(f"{name}: images imported")
         self._wait_for_api(deadline)
@@ -257,7 +258,6 @@ class RegionLab:
             commands.kube_proxy(parts, self.files),
             commands.discovery(parts, self.files, self.net),
         )
-        self.metrics.start(parts)
 
     def _start(self, *parts: Part) -> None:
         for part in parts:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import json
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from blackstart.lab import commands, observers, ports
@@ -35,7 +37,8 @@ class RegionMetrics:
         """Until both answer. Raises LabError."""
         self._wait(PROMETHEUS, timeout)
         if self.has_sidecar:
-            # One that finds no Prometheus looks again after five seconds only.
+            # What it does not find at its start it looks for again after five seconds only.
+            self._until("Prometheus has samples", self._has_samples, timeout)
             self._start(SIDECAR, parts)
             self._wait(SIDECAR, timeout)
 
@@ -68,27 +71,35 @@ class RegionMetrics:
             self.processes.start(observers.sidecar(parts, tsdb) if beside else commands.prometheus(parts, self.files))
 
     def _wait(self, name: str, timeout: float) -> None:
-        def answers() -> bool | None:
+        def answers() -> bool:
             if not self.alive(name):
                 raise LabError(f"region {self.net.name}: {name} ended; its log:\n{self.processes.log_tail(name)}")
-            return self._answers(name) or None
+            return self._answers(name)
 
-        wait_for(
-            f"region {self.net.name}: {name} answers", answers, timeout, hint=f"see {self.processes.logs}/{name}.log"
-        )
+        self._until(f"{name} answers", answers, timeout)
+
+    def _until(self, what: str, so: Callable[[], bool], timeout: float) -> None:
+        hint = f"see the logs in {self.processes.logs}"
+        wait_for(f"region {self.net.name}: {what}", lambda: so() or None, timeout, hint=hint)
+
+    def _has_samples(self) -> bool:
+        body = self._get(ports.PROMETHEUS, "/api/v1/query?query=up")
+        return bool(body and json.loads(body)["data"]["result"])
 
     def _answers(self, name: str) -> bool:
+        prometheus = self._get(ports.PROMETHEUS, "/-/ready") is not None
         if name == PROMETHEUS:
-            return self._ok(ports.PROMETHEUS, "/-/ready")
+            return prometheus
         # Without its Prometheus it can only stand by.
-        waits = not self._ok(ports.PROMETHEUS, "/-/ready") and self._ok(ports.SIDECAR, "/-/healthy")
-        return waits or self._ok(ports.SIDECAR, "/-/ready")
+        return self._get(ports.SIDECAR, "/-/ready" if prometheus else "/-/healthy") is not None
 
-    def _ok(self, port: int, path: str) -> bool:
+    def _get(self, port: int, path: str) -> bytes | None:
+        """The body of a 200."""
         try:
-            return ask(self.api.place, ("127.0.0.1", port), Request("GET", path), 1.0)[0] == 200
+            status, body = ask(self.api.place, ("127.0.0.1", port), Request("GET", path), 1.0)
         except (OSError, http.client.HTTPException):
-            return False
+            return None
+        return body if status == 200 else None
 
     def _known(self, name: str) -> str:
         if name not in PARTS:

@@ -18,6 +18,7 @@ EXPERIMENT_RULES: Rules[Experiment] = Rules()
 
 _CONTEXT = "KUBERNETES_CONTEXT"
 _MESH_FAULTS = ("blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill")
+_OBSERVER_FAULTS = ("block_store_api", "freeze_observer", "kill_observer")
 _STORE_FAULTS = ("kill_store", "sever_store", "stop_replication")
 
 
@@ -115,6 +116,11 @@ def _mesh(experiment: Experiment) -> Iterator[Finding]:
 @EXPERIMENT_RULES.add("BS409", "error", "The fleet has of a store what each fault of a store needs.")
 def _store(experiment: Experiment) -> Iterator[Finding]:
     yield from _lacking(experiment, _STORE_FAULTS)
+
+
+@EXPERIMENT_RULES.add("BS411", "error", "The fleet has of a region's observers what each fault of them needs.")
+def _observer(experiment: Experiment) -> Iterator[Finding]:
+    yield from _lacking(experiment, _OBSERVER_FAULTS)
 
 
 def _lacking(experiment: Experiment, faults: tuple[str, ...]) -> Iterator[Finding]:

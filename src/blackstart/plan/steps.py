@@ -25,7 +25,9 @@ _ONLY_HERE = "no cluster has a record of it: `blackstart recover` puts it back w
 _REASONS: dict[str, tuple[Back, str]] = {
     "delete-pods": ("nobody", _OWNERS),
     "foreign-pods": ("nobody", _OWNERS),
+    "freeze-observer": ("watchdog", _ONLY_HERE),
     "kill": ("watchdog", "nothing inside a region without power can bring it back"),
+    "kill-observer": ("watchdog", _ONLY_HERE),
     "kill-store": ("watchdog", _ONLY_HERE),
     "stop-replication": ("watchdog", _ONLY_HERE),
 }

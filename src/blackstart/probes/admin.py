@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -44,11 +44,13 @@ class Page:
             raise NoData(Reason.MALFORMED, f"{self.url} did not answer JSON: {error}") from None
 
 
-def ask(endpoint: Endpoint, paths: Sequence[str], deadline: float) -> list[Page]:
+def ask(
+    endpoint: Endpoint, paths: Sequence[str], deadline: float, headers: Mapping[str, str] | None = None
+) -> list[Page]:
     """The pages at `paths`, each asked once, within about `deadline` seconds. Raises NoData."""
     ends = time.monotonic() + deadline
     try:
-        with urllib3.PoolManager(retries=False) as pool:
+        with urllib3.PoolManager(retries=False, headers=headers) as pool:
             return [_page(pool, endpoint.url.rstrip("/") + path, ends) for path in paths]
     except urllib3.exceptions.NewConnectionError as error:
         raise NoData(Reason.REFUSED, str(error)) from error

@@ -118,6 +118,9 @@ def _offers(fleet: Fleet) -> Iterator[Known]:
     for reader in fleet.regions.values():
         for remote, address in (reader.mesh.remotes if reader.mesh else {}).items():
             yield Known(address=address, name="API server", region=remote, kind="offer")
+    for region, watched in fleet.regions.items():
+        if watched.sidecar:
+            yield Known(address=watched.sidecar.address, name="Thanos store", region=region, kind="offer")
     for name, store in fleet.stores.items():
         for region, member in store.members.items():
             for address in dict.fromkeys((member.address, member.client_address)):
