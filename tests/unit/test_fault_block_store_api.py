@@ -110,9 +110,7 @@ def test_a_region_that_is_lost_altogether_is_told(
         inject(FAULT, here.fleet, ARGS, here.context())
 
 
-def test_a_store_that_is_silent_or_lost_already_proves_nothing(
-    here: Bench, querier: Querier, tables: Tables
-) -> None:
+def test_a_store_that_is_silent_or_lost_already_proves_nothing(here: Bench, querier: Querier, tables: Tables) -> None:
     tables.names = {"somebody_elses"}
     with pytest.raises(FaultError, match="has lost it already: deadline exceeded"):
         inject(FAULT, here.fleet, ARGS, here.context())

@@ -133,9 +133,7 @@ def test_one_that_goes_on_answering_is_ineffective(
         ("freeze-observer", ARGS, r"regions\.us\.prometheus has no `power` with `freeze`.*delete_pods"),
     ],
 )
-def test_what_fleet_yaml_lacks_is_told(
-    here: Bench, fleet: Fleet, fault: str, args: dict[str, str], why: str
-) -> None:
+def test_what_fleet_yaml_lacks_is_told(here: Bench, fleet: Fleet, fault: str, args: dict[str, str], why: str) -> None:
     with pytest.raises(FaultError, match=why):
         inject(fault_of(fault), _with(fleet, here, {"freeze": None}), args, here.context())
 
