@@ -34,6 +34,7 @@ def test_both_figures_stand_beside_each_other() -> None:
     assert (wrong, silent > 15, plain_wrong > 15) == (0, True, True)
     assert f"<strong>{plain_wrong} s</strong>" in section(RUNS["honest"])
     assert "no data: partial" in section(RUNS["honest"])
+    assert "a plain query says 3" in html(judge(RUNS["honest"]), RUNS["honest"])
     assert f"| {plain_wrong} s |" in markdown(judge(RUNS["honest"]), RUNS["honest"])
 
 

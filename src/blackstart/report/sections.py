@@ -261,7 +261,9 @@ def _probe_rows(history: History, moments: list[Moment[Reading]]) -> ProbeRows:
 def _reading_row(history: History, moment: Moment[Reading]) -> tuple[str, str, str, str, str]:
     body = moment.body
     value = plain(body.value) if body.no_data is None else f"no data: {body.no_data.value}"
-    return (clock(moment.at), phase_at(history, moment.t), body.key, value, body.detail)
+    claimed = f"a plain query says {plain(body.plain)}" if body.no_data and body.plain is not None else ""
+    detail = "; ".join(part for part in (body.detail, claimed) if part)
+    return (clock(moment.at), phase_at(history, moment.t), body.key, value, detail)
 
 
 def phase_at(history: History, t: float) -> str:
