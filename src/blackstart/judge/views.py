@@ -13,7 +13,7 @@ from blackstart.judge.case import Case
 from blackstart.schema.drill import HonestObjective
 from blackstart.schema.result import Claim, Stretch, ViewResult
 
-_WORST: tuple[Claim, ...] = ("wrong", "unknown", "right", "silent")
+_ORDER: tuple[Claim, ...] = ("wrong", "unknown", "right", "silent")
 """Of several things said in one second the first of these counts."""
 
 
@@ -31,12 +31,13 @@ class Told:
 
 @dataclass(frozen=True)
 class Second:
-    """One second of a view: the truth at its end, the last thing said in it."""
+    """One second of a view: the truth at its end, and what was said that made it what it is."""
 
     start_s: int
     true: float | None
-    last: Reading | None
+    said: Reading | None
     view: Claim
+    plain: float | None
     plain_view: Claim
 
 
@@ -81,18 +82,21 @@ def seconds_of(case: Case, objective: HonestObjective) -> list[View]:
     return found
 
 
-def _second(n: int, start: float, said: list[Moment[Reading]], true: Told, every: float, lag: float) -> Second:
+def _second(n: int, start: float, told: list[Moment[Reading]], true: Told, every: float, lag: float) -> Second:
     """What was said counts from its moment for one period of the probe: then it should be said anew."""
     end = start + 1
-    begun, over = bisect_right(said, start - every, key=_time), bisect_left(said, end, key=_time)
-    heard = [moment.body for moment in said[begun:over]]
+    begun, over = bisect_right(told, start - every, key=_time), bisect_left(told, end, key=_time)
+    heard = [moment.body for moment in told[begun:over]]
     truth = [value for value in true.within(start - lag, end) if value is not None]
+    view, said = _worst([(_one(value_of(r), truth), r) for r in heard])
+    plain_view, by = _worst([(_one(r.plain, truth), r) for r in heard])
     return Second(
         start_s=n,
         true=truth[-1] if truth else None,
-        last=heard[-1] if heard else None,
-        view=_claim((value_of(r) for r in heard), set(truth)),
-        plain_view=_claim((r.plain for r in heard), set(truth)),
+        said=said,
+        view=view,
+        plain=by.plain if by else None,
+        plain_view=plain_view,
     )
 
 
@@ -100,12 +104,12 @@ def _time(moment: Moment[Reading]) -> float:
     return moment.t
 
 
-def _claim(claims: Iterable[float | None], truth: set[float]) -> Claim:
-    found = {_one(claim, truth) for claim in claims}
-    return next((word for word in _WORST if word in found), "silent")
+def _worst(found: list[tuple[Claim, Reading]]) -> tuple[Claim, Reading | None]:
+    """The claim that counts of all in one second, with what was said; of equals the last."""
+    return min(reversed(found), key=lambda claim: _ORDER.index(claim[0]), default=("silent", None))
 
 
-def _one(claim: float | None, truth: set[float]) -> Claim:
+def _one(claim: float | None, truth: Sequence[float]) -> Claim:
     if claim is None:
         return "silent"
     if not truth:
@@ -168,14 +172,14 @@ def _stretches(seconds: Iterable[Second]) -> list[Stretch]:
 
 
 def _stretch(second: Second) -> Stretch:
-    last = second.last
+    said = second.said
     return Stretch(
         start_s=second.start_s,
         end_s=second.start_s + 1,
         true=second.true,
-        claimed=value_of(last) if last else None,
-        no_data=last.no_data.value if last and last.no_data else None,
-        plain=last.plain if last else None,
+        claimed=value_of(said) if said else None,
+        no_data=said.no_data.value if said and said.no_data else None,
+        plain=second.plain,
         view=second.view,
         plain_view=second.plain_view,
     )

@@ -106,8 +106,8 @@ def _strip(view: ViewResult) -> Markup:
 
     height = 2 * (_LANE + _GAP)
     parts = [
-        *_lane("this probe", _GAP, [(x(s.start_s), x(s.end_s), s.view) for s in view.stretches]),
-        *_lane("plain query", _LANE + 2 * _GAP, [(x(s.start_s), x(s.end_s), s.plain_view) for s in view.stretches]),
+        *_lane("probe", _GAP, [(x(s.start_s), x(s.end_s), s.view) for s in view.stretches]),
+        *_lane("plain", _LANE + 2 * _GAP, [(x(s.start_s), x(s.end_s), s.plain_view) for s in view.stretches]),
         line(x(0), 4, x(0), height + 2, TEXT, stroke_dasharray="3 2"),
         text(x(0), height + 14, "T0", TEXT, text_anchor="middle"),
         text(x(first), height + 28, f"{first} s", MUTED),
