@@ -11,14 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from labs import MESH, PATHS, REGIONS, VIEWS
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab import native
 from blackstart.lab.paths import LabPaths
-
-ROOT = Path(__file__).resolve().parents[2]
-PATHS = LabPaths(ROOT / ".blackstart/lab")
-REGIONS = ("us", "eu")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -26,11 +23,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.lab)
-    # Tests of the lab's own life, and of one with everything, end the session's lab: they come last.
+    # Tests of the lab's own life, and of one with more in it, end the session's lab: they come last.
     items.sort(
         key=lambda item: (
             "lifecycle" in item.path.name,
-            item.path.name.startswith(("test_mesh", "test_data", "test_backup")),
+            item.path.name.startswith(("test_mesh", "test_data")),
+            item.path.name.startswith(("test_metrics", "test_backup", "test_restore")),
         )
     )
 
@@ -43,7 +41,7 @@ class SessionLab:
 
     def up(self) -> Fleet:
         self._ours = self._ours or not PATHS.fleet.exists()
-        return native.up(REGIONS, PATHS, print, global_metrics=True)
+        return native.up(REGIONS, PATHS, print)
 
     def down(self) -> None:
         if self._ours:
@@ -52,10 +50,16 @@ class SessionLab:
             pytest.skip(f"a lab that these tests did not start runs in {PATHS.root}")
 
     def mesh(self) -> Fleet:
-        """Another lab, with everything, in the place of the plain one. Skips when that one is not ours."""
+        """Another lab, with a mesh and stores, in the place of the plain one. Skips when that one is not ours."""
         self.down()
         self._ours = True
-        return native.up(REGIONS, PATHS, print, mesh=True, data=True, backup=True)
+        return native.up(REGIONS, PATHS, print, **MESH)
+
+    def views(self) -> Fleet:
+        """Another lab, with stores, backups, Thanos and a federation. Skips likewise."""
+        self.down()
+        self._ours = True
+        return native.up(REGIONS, PATHS, print, **VIEWS)
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +72,7 @@ def session_lab() -> Iterator[SessionLab]:
 
 @pytest.fixture(scope="session")
 def lab(session_lab: SessionLab) -> Fleet:
-    """The fleet of a lab that runs, two regions, everything Ready, Thanos and a federation over both."""
+    """The fleet of a lab that runs, two regions, everything Ready."""
     return session_lab.up()
 
 
@@ -85,12 +89,24 @@ def data(mesh: Fleet) -> Fleet:
 
 
 @pytest.fixture(scope="session")
-def backups(mesh: Fleet) -> Fleet:
+def views(session_lab: SessionLab) -> Fleet:
+    """The fleet of a lab with stores, backups and global metrics, which takes the place of the other one."""
+    return session_lab.views()
+
+
+@pytest.fixture(scope="session")
+def backups(views: Fleet) -> Fleet:
     """The fleet of a lab with backups: the same one."""
-    return mesh
+    return views
+
+
+@pytest.fixture(scope="session")
+def metrics(views: Fleet) -> Fleet:
+    """The fleet of a lab with Thanos and a federation: the same one."""
+    return views
 
 
 @pytest.fixture
-def paths(lab: Fleet) -> LabPaths:
+def paths() -> LabPaths:
     """The lab's folder."""
     return PATHS

@@ -11,14 +11,13 @@ from typing import Any
 import pytest
 from datalab import eventually
 from labdrill import kubectl
+from labs import PATHS, REGIONS, VIEWS
 
 from blackstart.fleet import nft
 from blackstart.fleet.model import Fleet
 from blackstart.lab import logins, native
 from blackstart.lab.backup import SETTINGS
-from blackstart.lab.paths import LabPaths
 
-_PATHS = LabPaths(Path(__file__).resolve().parents[2] / ".blackstart/lab")
 _TICK = 80.0
 """Seconds: a region takes up another's backups once a minute."""
 
@@ -27,9 +26,9 @@ _TICK = 80.0
 def restored(backups: Fleet) -> Iterator[None]:
     yield
     for member in ("store", "us", "eu"):
-        native.restore(member, _PATHS, 110.0)
+        native.restore(member, PATHS, 110.0)
     for region in ("us", "eu"):
-        native.restore(region, _PATHS, 60.0, "velero")
+        native.restore(region, PATHS, 60.0, "velero")
 
 
 def objects(fleet: Fleet, region: str, resource: str) -> list[Any]:
@@ -56,7 +55,7 @@ def test_the_first_backup_is_whole_and_reaches_the_other_region(backups: Fleet) 
     assert status["progress"]["itemsBackedUp"] >= 15
     assert made["metadata"]["labels"]["velero.io/schedule-name"] == "production"
     # Nobody else's view of it than its files: what the others will find.
-    assert (_PATHS.root / f"store/data/backups/backups/{name}/{name}.tar.gz").stat().st_size > 1000
+    assert (PATHS.root / f"store/data/backups/backups/{name}/{name}.tar.gz").stat().st_size > 1000
 
     def synced() -> bool:
         return name in [b["metadata"]["name"] for b in objects(backups, "eu", "backups")]
@@ -86,45 +85,45 @@ def test_a_link_takes_the_bucket_from_one_region_alone(backups: Fleet) -> None:
 
 def test_the_bucket_dies_and_comes_back_with_its_backups(backups: Fleet) -> None:
     before = {b["metadata"]["name"] for b in objects(backups, "us", "backups")}
-    native.kill("store", _PATHS)
-    assert native.power_state("store", _PATHS) == "dead"
+    native.kill("store", PATHS)
+    assert native.power_state("store", PATHS) == "dead"
     eventually("both see it", lambda: not any(available(backups, r) for r in ("us", "eu")), 40.0)
-    native.restore("store", _PATHS, 60.0)
-    assert native.power_state("store", _PATHS) == "up"
+    native.restore("store", PATHS, 60.0)
+    assert native.power_state("store", PATHS) == "up"
     eventually("both see it again", lambda: all(available(backups, r) for r in ("us", "eu")), 40.0)
     assert before <= {b["metadata"]["name"] for b in objects(backups, "us", "backups")}
 
 
 def test_a_frozen_bucket_looks_available(backups: Fleet) -> None:
-    native.freeze("store", _PATHS)
-    assert native.power_state("store", _PATHS) == "frozen"
+    native.freeze("store", PATHS)
+    assert native.power_state("store", PATHS) == "frozen"
     assert available(backups, "us")
-    native.restore("store", _PATHS, 60.0)
-    assert native.power_state("store", _PATHS) == "up"
+    native.restore("store", PATHS, 60.0)
+    assert native.power_state("store", PATHS) == "up"
 
 
 def test_velero_belongs_to_its_region(backups: Fleet) -> None:
-    for region in native.load(_PATHS).regions:
+    for region in native.load(PATHS).regions:
         assert region.processes.all()["velero"].pid in region.group.pids()
-    native.kill("eu", _PATHS)
-    assert native.power_state("eu", _PATHS, "velero") == "dead"
-    native.restore("eu", _PATHS, 110.0)
-    assert native.power_state("eu", _PATHS, "velero") == "up"
+    native.kill("eu", PATHS)
+    assert native.power_state("eu", PATHS, "velero") == "dead"
+    native.restore("eu", PATHS, 110.0)
+    assert native.power_state("eu", PATHS, "velero") == "up"
 
 
 def test_velero_dies_and_comes_back_alone(backups: Fleet) -> None:
-    native.kill("us", _PATHS, "velero")
-    native.kill("us", _PATHS, "velero")
-    assert (native.power_state("us", _PATHS, "velero"), native.power_state("us", _PATHS)) == ("dead", "up")
-    native.up(["us", "eu"], _PATHS, print, mesh=True, data=True, backup=True)
-    assert native.power_state("us", _PATHS, "velero") == "up"
+    native.kill("us", PATHS, "velero")
+    native.kill("us", PATHS, "velero")
+    assert (native.power_state("us", PATHS, "velero"), native.power_state("us", PATHS)) == ("dead", "up")
+    native.up(REGIONS, PATHS, print, **VIEWS)
+    assert native.power_state("us", PATHS, "velero") == "up"
 
 
 def test_no_key_of_the_bucket_is_in_a_command_line_or_a_log(backups: Fleet) -> None:
     texts = [_command_line(pid) for pid in Path("/proc").glob("[0-9]*")]
-    texts += [file.read_bytes() for file in _PATHS.root.glob("*/logs/*.log")]
-    texts.append(_PATHS.fleet.read_bytes())
-    for key in logins.read_bucket(_PATHS):
+    texts += [file.read_bytes() for file in PATHS.root.glob("*/logs/*.log")]
+    texts.append(PATHS.fleet.read_bytes())
+    for key in logins.read_bucket(PATHS):
         assert not any(key.encode() in text for text in texts)
 
 

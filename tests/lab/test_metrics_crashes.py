@@ -45,14 +45,14 @@ ONLY_IN_FULL = [
 
 
 @pytest.fixture(autouse=True)
-def whole_again(lab: Fleet) -> Iterator[None]:
+def whole_again(metrics: Fleet) -> Iterator[None]:
     yield
-    eventually("both views are whole", lambda: whole(lab, thanos) and whole(lab, federation), 60.0)
+    eventually("both views are whole", lambda: whole(metrics, thanos) and whole(metrics, federation), 60.0)
 
 
 @pytest.fixture
-def here(lab: Fleet, tmp_path: Path) -> Iterator[Machine]:
-    machine = Machine(tmp_path / "state", lab.source or Path())
+def here(metrics: Fleet, tmp_path: Path) -> Iterator[Machine]:
+    machine = Machine(tmp_path / "state", metrics.source or Path())
     yield machine
     machine.run("recover", "--all")
 
@@ -62,9 +62,9 @@ def _marked(case: Case) -> Any:
 
 
 @pytest.mark.parametrize("case", [_marked(case) for case in [*IN_EVERY_RUN, *ONLY_IN_FULL]])
-def test_it_is_put_back(lab: Fleet, paths: LabPaths, tmp_path: Path, case: Case) -> None:
-    settle(lab)
-    crashed = crash(case, lab, paths, tmp_path)
+def test_it_is_put_back(metrics: Fleet, paths: LabPaths, tmp_path: Path, case: Case) -> None:
+    settle(metrics)
+    crashed = crash(case, metrics, paths, tmp_path)
     assert crashed.seconds is not None, f"{crashed.differs}\n{crashed.output}"
 
 
@@ -72,31 +72,31 @@ def test_every_fault_of_an_observer_is_in_every_run() -> None:
     assert {case.fault for case in IN_EVERY_RUN} == set(OBSERVER_EXPERIMENTS)
 
 
-def test_a_killed_sidecar_is_missed_at_once(lab: Fleet, here: Machine, tmp_path: Path) -> None:
-    with running(here, lab, tmp_path, fault("kill_observer", region="standby", part="sidecar")) as process:
-        said = thanos(lab, BY_REGION)
+def test_a_killed_sidecar_is_missed_at_once(metrics: Fleet, here: Machine, tmp_path: Path) -> None:
+    with running(here, metrics, tmp_path, fault("kill_observer", region="standby", part="sidecar")) as process:
+        said = thanos(metrics, BY_REGION)
         assert (set(said.by("region")), bool(said.warnings)) == ({"us"}, True)
-        assert scraped(lab) == {"us": 1.0, "eu": 1.0}
+        assert scraped(metrics) == {"us": 1.0, "eu": 1.0}
         kill(process)
     assert here.run("recover", "--dry-run")[1].count("eu/sidecar: power: dead -> up") == 1
     _recovered(here)
 
 
-def test_a_frozen_prometheus_stays_in_a_federation_unchanged(lab: Fleet, here: Machine, tmp_path: Path) -> None:
-    with running(here, lab, tmp_path, fault("freeze_observer", region="standby", part="prometheus")) as process:
-        eventually("its job fails", lambda: scraped(lab) == {"us": 1.0, "eu": 0.0})
-        assert set(federation(lab, BY_REGION).by("region")) == {"us", "eu"}
-        said = thanos(lab, BY_REGION)
+def test_a_frozen_prometheus_stays_in_a_federation_unchanged(metrics: Fleet, here: Machine, tmp_path: Path) -> None:
+    with running(here, metrics, tmp_path, fault("freeze_observer", region="standby", part="prometheus")) as process:
+        eventually("its job fails", lambda: scraped(metrics) == {"us": 1.0, "eu": 0.0})
+        assert set(federation(metrics, BY_REGION).by("region")) == {"us", "eu"}
+        said = thanos(metrics, BY_REGION)
         assert (set(said.by("region")) <= {"us"}, bool(said.warnings or said.error)) == (True, True)
         kill(process)
     _recovered(here)
 
 
-def test_a_blocked_store_is_lost_alone(lab: Fleet, here: Machine, tmp_path: Path) -> None:
-    with running(here, lab, tmp_path, fault("block_store_api", region="standby")) as process:
-        assert stores(lab)["eu"]["lastError"] is not None
-        assert thanos(lab, 'count(up{region="us"})', partial_response="false").series
-        assert scraped(lab) == {"us": 1.0, "eu": 1.0}
+def test_a_blocked_store_is_lost_alone(metrics: Fleet, here: Machine, tmp_path: Path) -> None:
+    with running(here, metrics, tmp_path, fault("block_store_api", region="standby")) as process:
+        assert stores(metrics)["eu"]["lastError"] is not None
+        assert thanos(metrics, 'count(up{region="us"})', partial_response="false").series
+        assert scraped(metrics) == {"us": 1.0, "eu": 1.0}
         kill(process)
     _recovered(here)
 

@@ -75,6 +75,11 @@ def needs_multi_active(file: Path) -> bool:
     return "multi-active" in _tags(file)
 
 
+def needs_views(file: Path) -> bool:
+    """Whether it is about views of all regions, Thanos and federation."""
+    return "global-metrics" in _tags(file)
+
+
 def _tags(file: Path) -> list[str]:
     if file.parent.name == "drills":
         file = content_dir("experiments") / f"{yaml.safe_load(file.read_text())['experiment']}.yaml"

@@ -26,6 +26,7 @@ OBJECTIVES = {
     "availability": drill.AvailabilityObjective,
     "completeness": drill.CompletenessObjective,
     "reading": drill.ReadingObjective,
+    "honest": drill.HonestObjective,
     "rpo": drill.RpoObjective,
     "lost-writes": drill.LostWritesObjective,
     "order": drill.OrderObjective,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contentkit import mesh_fleet, needs_data, needs_mesh, needs_multi_active
+from contentkit import mesh_fleet, needs_data, needs_mesh, needs_multi_active, needs_views
 
 from blackstart.lab import kindfiles
 from blackstart.lab.data import sites
@@ -22,10 +22,12 @@ from blackstart.schema.content import content_dir
 from blackstart.schema.errors import ContentError
 
 ALL = sorted(content_dir("drills").glob("*.yaml"))
-DRILLS = [file for file in ALL if not needs_mesh(file) and not needs_data(file)]
+DRILLS = [file for file in ALL if not (needs_mesh(file) or needs_data(file) or needs_views(file))]
 MESH_DRILLS = [file for file in ALL if needs_mesh(file)]
 DATA_DRILLS = [file for file in ALL if needs_data(file) and not needs_multi_active(file)]
 ACTIVE_DRILLS = [file for file in ALL if needs_multi_active(file)]
+VIEW_DRILLS = [file for file in ALL if needs_views(file)]
+LOSSES = ["metrics-sidecar-freeze", "metrics-store-blackhole", "metrics-prometheus-freeze", "metrics-prometheus-kill"]
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)
@@ -70,6 +72,23 @@ def test_the_lab_of_the_other_pattern_is_refused(drill: Path, tmp_path: Path) ->
     write_fleet(document, tmp_path / "fleet.yaml")
     with pytest.raises(ContentError, match=r"unknown (service|store)|is multi-active|cache"):
         make_plan(drill, tmp_path / "fleet.yaml")
+
+
+def view_fleet(folder: Path) -> Path:
+    document = fleet_document(topology(("us", "eu")), LabPaths(folder), {"us": "1", "eu": "2"}, global_metrics=True)
+    write_fleet(document, folder / "fleet.yaml")
+    return folder / "fleet.yaml"
+
+
+@pytest.mark.parametrize("drill", VIEW_DRILLS, ids=lambda file: file.stem)
+def test_on_the_lab_with_global_metrics(drill: Path, tmp_path: Path) -> None:
+    assert make_plan(drill, view_fleet(tmp_path)).notes == ()
+
+
+@pytest.mark.parametrize("experiment", LOSSES)
+def test_every_way_to_lose_metrics(experiment: str, tmp_path: Path) -> None:
+    drill = content_dir("drills") / "metrics-region-loss.yaml"
+    assert make_plan(drill, view_fleet(tmp_path), {"experiment": experiment}).notes == ()
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)

@@ -117,7 +117,7 @@ def test_what_prometheus_says_went_wrong_is_told() -> None:
 def test_nothing_is_asked_again() -> None:
     with Server(prometheus(VALUE, http({}, "503 Service Unavailable"))) as server:
         look(server.url, spec())
-        assert len(server.heads) == 1
+        assert len(server.heads) == 2  # the value, and its age
 
 
 def test_nobody_there() -> None:

@@ -14,6 +14,7 @@ from blackstart.schema.drill import (
     AvailabilityObjective,
     CompletenessObjective,
     Guard,
+    HonestObjective,
     LostWritesObjective,
     Objective,
     OrderObjective,
@@ -189,6 +190,8 @@ def _guard(guard: Guard) -> str:
 
 
 def _objective(objective: Objective) -> str:
+    if isinstance(objective, HonestObjective):
+        return f"{objective.service}: {objective.probe} at most {objective.objective:g} s wrong, by {objective.truth}"
     if isinstance(objective, ReadingObjective):
         return f"{objective.service}: {objective.probe} {objective.bound} during {objective.during}"
     if isinstance(objective, LostWritesObjective):

@@ -71,6 +71,8 @@ def measured(objective: ObjectiveResult) -> str:
             return f"{value:.2f} s{plus}"
         case "rpo":
             return f"{value:.2f} s"
+        case "honest":
+            return f"{value:g} s wrong"
         case "availability" | "completeness":
             return f"{value:.3%}"
         case _:

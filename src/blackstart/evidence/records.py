@@ -102,7 +102,9 @@ class Reading(Record):
     """One look of a probe: a value, or no data with its reason.
 
     `key` tells several series of one probe apart (a region, usually).
-    `age` is the age of the newest sample behind the value, seconds.
+    `age` is the age of the newest sample behind the value, seconds. `plain`
+    is what somebody would have read who believes any answer, also where there
+    is no data: of PromQL the first value of an HTTP 200.
     """
 
     type: Literal["reading"] = "reading"
@@ -112,6 +114,7 @@ class Reading(Record):
     no_data: Reason | None = None
     detail: str = ""
     age: float | None = None
+    plain: float | None = None
 
 
 class FaultState(StrEnum):

@@ -17,6 +17,7 @@ from blackstart.judge.procedure import results, split
 from blackstart.judge.score import score
 from blackstart.judge.sentence import sentence
 from blackstart.judge.verdict import decide
+from blackstart.judge.views import views
 from blackstart.judge.writes import store_writes
 from blackstart.schema.result import EXIT_CODES, Clock, FaultResult, Result, Undo
 
@@ -49,6 +50,7 @@ def judge(lines: Iterable[Line], doubts: Sequence[str] = ()) -> Result:
         tallies=tallies(case),
         forecasts=foreseen(case, clocks),
         writes=store_writes(case),
+        views=views(case),
         faults=[_fault(fault) for fault in history.faults],
         dependencies=dependencies(case),
         steps=results(case),

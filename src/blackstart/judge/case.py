@@ -9,6 +9,7 @@ from functools import cached_property
 from blackstart.evidence.history import History, Sample, Track, Window
 from blackstart.evidence.records import FaultState, Interval, Phase
 from blackstart.fleet.model import Fleet
+from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import Drill
 
 STRAY = 0.1
@@ -62,6 +63,17 @@ class Case:
     def watched(self) -> Window | None:
         """From T0 to the start of the undo: while the fault was in place."""
         return Window(self.t0.earliest, self.start_of(Phase.UNDO)) if self.t0 else None
+
+    def rhythm(self, probe: str) -> tuple[float, float]:
+        """How often a probe looks, and its deadline; seconds."""
+        spec = next((p for p in self.history.header.probes if p.get("probe") == probe), {})
+        every, deadline = (parse_duration(spec.get(key, usual)) for key, usual in (("every", 1.0), ("deadline", 2.0)))
+        return float(str(every)), float(str(deadline))
+
+    def patience(self, probe: str) -> float:
+        """Seconds between two looks of a probe that are let pass: three periods and its deadline."""
+        every, deadline = self.rhythm(probe)
+        return 3 * every + deadline
 
     def good(self, sample: Sample) -> bool:
         """Answered, and not slower than the client puts up with. A latency of NaN never is."""

@@ -20,6 +20,16 @@ _SHORT = 0.9
 """A hold of less than this share of its length is no hold."""
 
 
+_NAMES = {
+    "rto": "RTO",
+    "rpo": "RPO",
+    "failback": "fail-back",
+    "reading": "probe",
+    "honest": "view",
+    "lost-writes": "lost writes",
+}
+
+
 @dataclass(frozen=True)
 class Findings:
     """All that the gates look at. doubts: what is wrong with the files that the evidence speaks of."""
@@ -65,7 +75,7 @@ def missed_before_the_stop(f: Findings) -> Iterator[str]:
     end = f.case.history.end
     by_guard = bool(f.case.history.guards) and (end is None or end.body.how != "interrupted")
     if by_guard and not any([*not_broken(f), *bad_baseline(f), *silent_clients(f)]):
-        missed = [o for o in f.objectives if o.met is False and o.kind in ("rto", "reading")]
+        missed = [o for o in f.objectives if o.met is False and o.kind in ("rto", "reading", "honest")]
         yield from map(_objective_line, missed)
         yield from stopped_early(f) if missed else ()
 
@@ -232,6 +242,5 @@ def _check_line(check: Check) -> str:
 
 
 def _objective_line(objective: ObjectiveResult) -> str:
-    names = {"rto": "RTO", "rpo": "RPO", "failback": "fail-back", "reading": "probe", "lost-writes": "lost writes"}
-    name = names.get(objective.kind, objective.kind)
+    name = _NAMES.get(objective.kind, objective.kind)
     return f"{objective.service}: {objective.detail} (objective: {name} {objective.objective})"

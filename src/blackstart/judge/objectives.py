@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from math import isfinite
 
 from blackstart.evidence.history import Moment, Window
 from blackstart.evidence.records import Check, Phase, Reading
@@ -12,13 +11,15 @@ from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
 from blackstart.judge.convergence import judge_convergence
 from blackstart.judge.coverage import late, rehearsed_window, silence, tally
+from blackstart.judge.honest import judge_honest
 from blackstart.judge.kept import judge_kept
-from blackstart.schema.base import parse_duration
+from blackstart.judge.views import value_of
 from blackstart.schema.drill import (
     AvailabilityObjective,
     CompletenessObjective,
     ConvergenceObjective,
     FailbackObjective,
+    HonestObjective,
     LostWritesObjective,
     Objective,
     OrderObjective,
@@ -49,6 +50,8 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
             return _completeness(case, service, objective)
         case ReadingObjective():
             return _reading(case, service, objective)
+        case HonestObjective():
+            return judge_honest(case, service, objective)
         case RpoObjective() | LostWritesObjective() | OrderObjective():
             return judge_kept(case, service, objective)
         case ConvergenceObjective():
@@ -156,7 +159,7 @@ def _share(
 def _reading(case: Case, service: str, objective: ReadingObjective) -> ObjectiveResult:
     window = case.history.phases.get(Phase(objective.during))
     inside = [m for m in case.history.readings if m.body.probe == objective.probe and window and window.holds(m.t)]
-    values = [value for m in inside if (value := _value(m.body)) is not None]
+    values = [value for m in inside if (value := value_of(m.body)) is not None]
     breaches = [value for value in values if not objective.bound.holds(value)]
     gaps = _gaps(case, objective, inside)
     worst = _worst(breaches or values, objective.bound.op)
@@ -182,7 +185,7 @@ def _gaps(case: Case, objective: ReadingObjective, inside: list[Moment[Reading]]
     if window is None or not inside:
         return [f"no data: probe {name} was not read during {objective.during}"]
     found = []
-    empty = [m.body for m in inside if _value(m.body) is None]
+    empty = [m.body for m in inside if value_of(m.body) is None]
     if empty:
         why = empty[0].no_data.value if empty[0].no_data else "not a number"
         text = f" ({empty[0].detail})" if empty[0].detail else ""
@@ -192,23 +195,10 @@ def _gaps(case: Case, objective: ReadingObjective, inside: list[Moment[Reading]]
         f"no data: probe {name}, series {k!r} vanished" for k in sorted(keys - {m.body.key for m in inside}) if k
     ]
     times = sorted({window.start, *(m.t for m in inside), window.end})
-    longest, allowed = max(b - a for a, b in pairwise(times)), _patience(case, name)
+    longest, allowed = max(b - a for a, b in pairwise(times)), case.patience(name)
     if longest > allowed:
         found.append(f"no data: probe {name} was silent for {longest:.1f} s")
     return found
-
-
-def _value(reading: Reading) -> float | None:
-    """A number, or None: what says that it has no data has none, and NaN is no number."""
-    found = reading.value if reading.no_data is None else None
-    return found if found is not None and isfinite(found) else None
-
-
-def _patience(case: Case, probe: str) -> float:
-    """Seconds between two looks of a probe that are let pass: three periods and its deadline."""
-    spec = next((p for p in case.history.header.probes if p.get("probe") == probe), {})
-    every, deadline = (parse_duration(spec.get(key, usual)) for key, usual in (("every", 1.0), ("deadline", 2.0)))
-    return 3 * float(str(every)) + float(str(deadline))
 
 
 def _worst(values: list[float], op: str) -> float | None:

@@ -19,7 +19,9 @@ WEIGHTS = {
 }
 """Shares of a service's score; those that a drill rehearses are scaled to sum up to 1."""
 
-_DIMENSIONS = {"reading": "readings", "rpo": "loss", "lost-writes": "loss", "order": "loss", "convergence": "loss"}
+_DIMENSIONS = {"reading": "readings", "honest": "readings"} | dict.fromkeys(
+    ("rpo", "lost-writes", "order", "convergence"), "loss"
+)
 """Of objectives that are not called like their dimension."""
 
 _LOSS = ("rpo", "lost-writes")

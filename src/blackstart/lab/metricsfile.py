@@ -19,6 +19,7 @@ def prometheus_node(region: RegionNet, paths: LabPaths) -> Node:
         "url": f"http://{region.address}:{ports.PROMETHEUS}",
         "place": "operator",
         "labels": {"region": region.name},
+        "scrape": "1s",
         "power": power(region.name, paths, PROMETHEUS, freezes=True),
     }
 
@@ -45,5 +46,5 @@ def global_node(lab: Topology) -> Node:
             "kind": "thanos",
             "stores": lab.at(OBSERVER, ports.STORE_API),
         },
-        "federation": {"url": f"http://{host}:{ports.PROMETHEUS}", "place": "operator", "jobs": jobs},
+        "federation": {"url": f"http://{host}:{ports.PROMETHEUS}", "place": "operator", "scrape": "1s", "jobs": jobs},
     }

@@ -11,6 +11,7 @@ from blackstart.schema.drill import (
     AvailabilityObjective,
     FailbackObjective,
     Guard,
+    HonestObjective,
     LostWritesObjective,
     Objective,
     OrderObjective,
@@ -250,8 +251,10 @@ def _often_enough(content: Content) -> Iterator[Finding]:
 
 def _probe_uses(content: Content) -> Iterator[tuple[KeyPath, str]]:
     for i, objective in enumerate(content.drill.objectives):
-        if isinstance(objective, ReadingObjective):
+        if isinstance(objective, ReadingObjective | HonestObjective):
             yield ("objectives", i, "probe"), objective.probe
+        if isinstance(objective, HonestObjective):
+            yield ("objectives", i, "truth"), objective.truth
     for i, guard in enumerate(content.drill.guards):
         if _watches_probe(guard):
             yield ("guards", i, "watch"), guard.watch
@@ -265,6 +268,8 @@ def _about(objective: Objective) -> tuple[str, ...]:
     """What tells objectives of one kind and service apart."""
     if isinstance(objective, ReadingObjective):
         return objective.probe, objective.during, objective.bound.op
+    if isinstance(objective, HonestObjective):
+        return (objective.probe,)
     if isinstance(objective, RpoObjective | LostWritesObjective | OrderObjective):
         return str(objective.store), str(objective.record)
     return ()

@@ -8,6 +8,7 @@ from blackstart.plan.content import Content, Experiment, Probe
 from blackstart.plan.drill_rules import DRILL_RULES
 from blackstart.plan.experiment_rules import EXPERIMENT_RULES
 from blackstart.plan.ledger_rules import LEDGER_RULES
+from blackstart.plan.metric_rules import METRIC_RULES
 from blackstart.plan.probe_rules import PROBE_RULES
 from blackstart.plan.procedure_rules import PROCEDURE_RULES
 from blackstart.plan.rules import Rule
@@ -15,6 +16,7 @@ from blackstart.schema.errors import Finding
 
 RULES: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
     *DRILL_RULES.all,
+    *METRIC_RULES.all,
     *LEDGER_RULES.all,
     *PROBE_RULES.all,
     *EXPERIMENT_RULES.all,
@@ -25,7 +27,7 @@ RULES: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
 
 def lint_drill(content: Content) -> list[Finding]:
     """Everything to say about a drill, its experiment and its probes, sorted by place."""
-    findings = DRILL_RULES(content) + LEDGER_RULES(content) + PROCEDURE_RULES(content)
+    findings = DRILL_RULES(content) + METRIC_RULES(content) + LEDGER_RULES(content) + PROCEDURE_RULES(content)
     if content.experiment:
         findings += EXPERIMENT_RULES(content.experiment)
     for probe in content.probes.values():

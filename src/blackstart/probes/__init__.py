@@ -60,7 +60,8 @@ async def _reading(spec: ProbeSpec, key: str, look: Look) -> Reading:
             seen = await look
     except Exception as error:  # noqa: BLE001 - whatever a look meets is a reading without data, not a dead run
         return _no_data(spec, key, error)
-    return Reading(probe=spec.probe, key=key, value=seen.value, age=seen.age, detail=seen.detail[:_DETAIL])
+    detail = seen.detail[:_DETAIL]
+    return Reading(probe=spec.probe, key=key, value=seen.value, age=seen.age, detail=detail, plain=seen.plain)
 
 
 def _no_data(spec: ProbeSpec, key: str, error: Exception) -> Reading:
@@ -69,7 +70,8 @@ def _no_data(spec: ProbeSpec, key: str, error: Exception) -> Reading:
     elif not isinstance(error, NoData):
         _LOG.error("probe %s: %s", spec.probe, key or spec.kind, exc_info=error)
         error = NoData(Reason.MALFORMED, f"{type(error).__name__}: {error}")
-    return Reading(probe=spec.probe, key=key, no_data=error.reason, detail=error.detail[:_DETAIL])
+    detail = error.detail[:_DETAIL]
+    return Reading(probe=spec.probe, key=key, no_data=error.reason, detail=detail, plain=error.plain)
 
 
 def _names() -> list[str]:

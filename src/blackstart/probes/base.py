@@ -63,20 +63,22 @@ class Scope:
 
 @dataclass(frozen=True)
 class Value:
-    """What a look saw. `age`: of the newest sample behind it, seconds."""
+    """What a look saw. `age`: of the newest sample behind it, seconds. `plain`: as in a Reading."""
 
     value: float
     age: float | None = None
     detail: str = ""
+    plain: float | None = None
 
 
 class NoData(Exception):  # noqa: N818 - an answer, not a mistake
-    """A look that saw nothing, and why."""
+    """A look that saw nothing, and why. `plain`: as in a Reading."""
 
     def __init__(self, reason: Reason, detail: str = "") -> None:
         super().__init__(f"{reason}: {detail}" if detail else str(reason))
         self.reason = reason
         self.detail = detail
+        self.plain: float | None = None
 
 
 Look = Coroutine[Any, Any, Value]

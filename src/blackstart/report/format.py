@@ -37,7 +37,7 @@ def plain(value: float | None) -> str:
 
 def measure(kind: str, value: float | None) -> str:
     """A value in the unit of an objective's kind."""
-    if kind in ("rto", "failback", "rpo"):
+    if kind in ("rto", "failback", "rpo", "honest"):
         return seconds(value)
     return percent(value) if kind in ("availability", "completeness") else plain(value)
 

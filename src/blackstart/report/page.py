@@ -26,6 +26,7 @@ from blackstart.report.sections import (
     traffic_rows,
 )
 from blackstart.report.timeline import Figure, timeline
+from blackstart.report.views import view_tables
 from blackstart.report.words import CONTROLS, KINDS, VERDICTS
 from blackstart.report.written import lost_tables, write_rows
 from blackstart.schema.result import Clock, Result
@@ -92,6 +93,7 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "streams": stream_rows(history),
         "probes": probe_rows(history),
         "phases": phase_rows(history),
+        "views": view_tables(result),
         "writes": write_rows(result),
         "lost": lost_tables(result),
         "figures": _figures(result, history),

@@ -44,7 +44,7 @@ def objective_rows(result: Result) -> list[ObjectiveRow]:
 def _objective_row(o: ObjectiveResult) -> ObjectiveRow:
     tone, word = MET[o.met]
     name, bound = KINDS.get(o.kind, o.kind), o.objective
-    if o.kind == "reading":
+    if o.kind in ("reading", "honest"):
         probe, _, bound = o.objective.partition(" ")
         name = f"{name} {probe}"
     measured, interval = measure(o.kind, o.measured), span(o.kind, o.low, o.high)
@@ -69,7 +69,7 @@ def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
     if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback", "rpo", "lost-writes", "convergence"):
+    if o.kind in ("rto", "failback", "rpo", "lost-writes", "convergence", "honest"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH
@@ -261,7 +261,9 @@ def _probe_rows(history: History, moments: list[Moment[Reading]]) -> ProbeRows:
 def _reading_row(history: History, moment: Moment[Reading]) -> tuple[str, str, str, str, str]:
     body = moment.body
     value = plain(body.value) if body.no_data is None else f"no data: {body.no_data.value}"
-    return (clock(moment.at), phase_at(history, moment.t), body.key, value, body.detail)
+    claimed = f"a plain query says {plain(body.plain)}" if body.no_data and body.plain is not None else ""
+    detail = "; ".join(part for part in (body.detail, claimed) if part)
+    return (clock(moment.at), phase_at(history, moment.t), body.key, value, detail)
 
 
 def phase_at(history: History, t: float) -> str:

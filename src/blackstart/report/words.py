@@ -39,6 +39,7 @@ KINDS = {
     "availability": "Availability",
     "completeness": "Completeness",
     "reading": "Probe",
+    "honest": "Honest view",
     "rpo": "Data loss (RPO)",
     "lost-writes": "Lost writes",
     "order": "Order of writes",
@@ -65,6 +66,8 @@ _ADVICE = {
     "convergence": "Open the writes that differ, and what replication says: an error 1062 is one key written on both "
     "sides. Late, but the same in the end: the link was slow to come back, or a replica slow to apply.",
     "order": "Find who sends a write again under the same id, or applies them side by side.",
+    "honest": "Open the seconds in which the view was wrong: an answer that lacks a region, or is of before, was "
+    "taken for whole. Ask for warnings, for every expected store, and for the age of the samples.",
     "reading": "Open the readings below: the value left its bound while the fault was in place.",
 }
 

@@ -150,6 +150,23 @@ class ReadingObjective(Model):
     during: Literal["baseline", "hold", "failback"] = "hold"
 
 
+class HonestObjective(Model):
+    """For how long the probe of a view may claim what is not so, from the baseline to the end of the fail-back.
+
+    `truth` is a probe that reads the same past the fault, with the same keys
+    (regions); what a view says of all regions as one is compared with their
+    sum. A claim is right if it was the truth at any time of the last `lag`;
+    no data claims nothing, and a claim without a truth beside it is unknown.
+    """
+
+    kind: Literal["honest"]
+    service: str
+    probe: Name
+    truth: Name
+    lag: Seconds = Field(default=5.0, ge=0)
+    objective: Seconds = 0.0
+
+
 class _Kept(Model):
     """Of what is read back: every store of the ledger's service and every record of it, or only those named."""
 
@@ -196,6 +213,7 @@ Objective = Annotated[
     | AvailabilityObjective
     | CompletenessObjective
     | ReadingObjective
+    | HonestObjective
     | RpoObjective
     | LostWritesObjective
     | OrderObjective
