@@ -1,4 +1,4 @@
-"""The labs of a session, one after the other: a plain one, one with a mesh and stores, one with all that sees and saves.
+"""The labs of a session, one after the other: plain, with a mesh and stores, with all that sees and saves.
 
 A lab takes seconds to start, so each is started once.
 """
