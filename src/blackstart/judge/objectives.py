@@ -12,15 +12,19 @@ from blackstart.judge.case import Case
 from blackstart.judge.clock import Elapsed, Times
 from blackstart.judge.coverage import late, rehearsed_window, silence, tally
 from blackstart.judge.kept import judge_kept
+from blackstart.judge.restored import judge_restore
 from blackstart.schema.base import parse_duration
 from blackstart.schema.drill import (
     AvailabilityObjective,
+    BackupRpoObjective,
     CompletenessObjective,
     FailbackObjective,
     LostWritesObjective,
     Objective,
     OrderObjective,
     ReadingObjective,
+    RestoredObjective,
+    RestoreRtoObjective,
     RpoObjective,
     RtoObjective,
 )
@@ -49,6 +53,8 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
             return _reading(case, service, objective)
         case RpoObjective() | LostWritesObjective() | OrderObjective():
             return judge_kept(case, service, objective)
+        case RestoredObjective() | BackupRpoObjective() | RestoreRtoObjective():
+            return judge_restore(case, service, objective)
 
 
 def _duration(

@@ -52,8 +52,8 @@ def _used(objective: ObjectiveResult, value: float | None) -> float | None:
     bound = objective.bound
     if value is None or bound is None:
         return None
-    if objective.kind in ("rto", "failback", "rpo", "lost-writes"):
+    if objective.kind in ("rto", "failback", "rpo", "lost-writes", "backup-rpo", "restore-rto"):
         return value / bound if bound > 0 else None
-    if objective.kind in ("availability", "completeness"):
+    if objective.kind in ("availability", "completeness", "restored"):
         return (1 - value) / (1 - bound) if bound < 1 - 1e-12 else None
     return None

@@ -37,9 +37,9 @@ def plain(value: float | None) -> str:
 
 def measure(kind: str, value: float | None) -> str:
     """A value in the unit of an objective's kind."""
-    if kind in ("rto", "failback", "rpo"):
+    if kind in ("rto", "failback", "rpo", "backup-rpo", "restore-rto"):
         return seconds(value)
-    return percent(value) if kind in ("availability", "completeness") else plain(value)
+    return percent(value) if kind in ("availability", "completeness", "restored") else plain(value)
 
 
 def span(kind: str, low: float | None, high: float | None) -> str:

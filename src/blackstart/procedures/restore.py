@@ -1,0 +1,226 @@
+"""Restores a backup into a region under mapped namespaces, times it, and proves object by object what came back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from blackstart.evidence.records import FaultState, Interval
+from blackstart.evidence.restores import Restored
+from blackstart.faults.clusters import open_kube
+from blackstart.fleet.backups import Velero
+from blackstart.fleet.kube import Kube, KubeError
+from blackstart.fleet.lease import RUN_LABEL
+from blackstart.fleet.model import Fleet
+from blackstart.fleet.objects import Object
+from blackstart.fleet.velero import BACKUPS, Backup, backup_of
+from blackstart.procedures import proof, reborn, restoring
+from blackstart.procedures.archive import Kept
+from blackstart.procedures.base import By, Deadline, Kind, Late, StepError, Work
+from blackstart.procedures.choice import choose, namespaces_of, workloads_of
+from blackstart.procedures.restoring import Place
+from blackstart.procedures.vault import Vault
+from blackstart.schema.errors import BlackstartError
+from blackstart.schema.procedure import Restore, Step
+
+
+@dataclass
+class _Book:
+    """What is known of the restore so far."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def note(self, **facts: Any) -> None:
+        self.facts |= facts
+
+    def now(self, moment: str) -> None:
+        self.facts[moment] = time.monotonic()
+
+
+class RunRestore:
+    """Waiting ends early when the run does; what was made is taken away by the undo, like a fault."""
+
+    kind = "restore"
+    by: By = "machine"
+
+    def run(self, work: Work, step: Step, deadline: Deadline) -> str:
+        """See the module. Raises BlackstartError when it is not proven that everything is back and works."""
+        wanted = step.restore
+        assert isinstance(wanted, Restore)  # noqa: S101 - the kind of a step says so
+        source, target = (_region(work.fleet, role) for role in (wanted.source, wanted.target))
+        spaces = namespaces_of(work.fleet, wanted, source)
+        book = _Book({"step": step.name, "source": source, "target": target, "namespaces": spaces})
+        book.now("begun")
+        if not spaces:
+            return f"no service of tier {wanted.tier} has a workload in {source}: nothing to restore"
+        try:
+            with open_kube(work.fleet, target) as kube:
+                place = _place(work.fleet, target, kube)
+                return _Run(work, wanted, place, source, spaces, deadline, book).go()
+        except BlackstartError as error:
+            book.note(problem=str(error))
+            raise
+        finally:
+            work.tell(Restored.model_validate(book.facts))
+
+    def needs(self, fleet: Fleet, step: Step) -> list[str]:
+        """Rights, and the bucket."""
+        wanted = step.restore
+        assert isinstance(wanted, Restore)  # noqa: S101 - as above
+        source, target = (fleet.roles.get(role, role) for role in (wanted.source, wanted.target))
+        spaces = ", ".join(namespaces_of(fleet, wanted, source).values()) or "nothing"
+        return [f"in {target}, to make and delete the namespaces {spaces}", "to read the bucket of the backups"]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One restore."""
+
+    work: Work
+    wanted: Restore
+    place: Place
+    source: str
+    spaces: Mapping[str, str]
+    deadline: Deadline
+    book: _Book
+
+    def go(self) -> str:
+        """Raises BlackstartError."""
+        vault = _vault(self.work)
+        backup = choose(self.wanted, self._backups(vault), self.spaces, self.work.run)
+        started = backup.started.isoformat().replace("+00:00", "Z") if backup.started else None
+        self.book.note(backup=backup.name, schedule=backup.schedule, backup_started=started)
+        brought = restoring.known_there(self.place, backup, self.wanted, self.deadline)
+        self.book.now("present")
+        self.book.note(brought=brought)
+        kept = vault.contents(backup.name)
+        scope = self._scope()
+        before = time.monotonic()
+        undo = restoring.prepare(self.work, self.place, dict(self.spaces), kept)
+        ports = restoring.free_ports(kept, dict(self.spaces))
+        ref = restoring.begin(self.work, self.place, undo, backup, self.wanted, dict(self.spaces), ports)
+        self.book.now("created")
+        self.work.undo.record(undo, FaultState.APPLIED)
+        restoring.tell(self.work, undo, FaultState.APPLIED)
+        restoring.tell(
+            self.work,
+            undo,
+            FaultState.CONFIRMED,
+            Interval(earliest=before, latest=time.monotonic()),
+            "made by a step",
+        )
+        self.book.note(restore=ref.name)
+        status = restoring.ended(self.place, ref, self.deadline)
+        self.book.now("ended")
+        phase = str(status["phase"])
+        self.book.note(phase=phase, errors=int(status.get("errors") or 0), warnings=int(status.get("warnings") or 0))
+        trouble = _phase(status) or self._works(kept, scope)
+        return self._prove(vault, ref.name, kept, scope, trouble)
+
+    def _backups(self, vault: Vault) -> list[Backup]:
+        """Those that the region knows, and those that only the bucket has yet. A bucket that is away ends it."""
+        there = self.place.kube.select(BACKUPS, self.place.namespace)
+        known = {raw["metadata"]["name"]: backup_of(raw, RUN_LABEL) for raw in there}
+        return list({**{backup.name: backup for backup in vault.backups()}, **known}.values())
+
+    def _scope(self) -> proof.Scope:
+        workloads = workloads_of(self.work.fleet, self.source, self.spaces)
+        return proof.Scope(self.spaces, self.wanted.include, self.wanted.exclude, workloads)
+
+    def _works(self, kept: list[Kept], scope: proof.Scope) -> str:
+        """Wait until it works; why it does not."""
+        kube, fleet = self.place.kube, self.work.fleet
+        left = ["everything"]
+
+        def complete() -> bool | None:
+            left[:] = reborn.unready(kube, kept, scope)
+            return None if left else True
+
+        try:
+            self.deadline.until(lambda: f"not ready: {', '.join(left)}", complete)
+            self.book.now("ready")
+            asked = reborn.asked_of(fleet, self.source, self.place.region, self.spaces)
+            said = [
+                self.deadline.until(
+                    lambda each=each: f"service {each.service} does not answer in {each.namespace}",  # type: ignore[misc]  # a loop variable
+                    lambda each=each: reborn.answer(kube, fleet, self.place.region, each),  # type: ignore[misc]  # as above
+                )
+                for each in asked
+            ]
+        except (Late, KubeError) as error:
+            return str(error)
+        if said:
+            self.book.now("serving")
+        self.book.note(answered=said)
+        return ""
+
+    def _prove(self, vault: Vault, restore: str, kept: list[Kept], scope: proof.Scope, trouble: str) -> str:
+        found = proof.prove(kept, self._found(kept, scope), scope)
+        objections = [*found.objections, *([trouble] if trouble else [])]
+        self.book.note(tallies=found.tallies, objects=found.objects, left_out=found.left_out, objections=objections)
+        try:
+            objections += proof.objections(*vault.told(restore), scope)
+        except BlackstartError as error:
+            objections.append(str(error))
+        wrong, unknown = self._images(kept, scope)
+        objections += wrong
+        self.book.note(objections=objections, unknown=unknown)
+        proven = sum(tally.proven for tally in found.tallies.values())
+        if not found.whole or objections:
+            first = [*objections, *(f"{o.kind} {o.name} {o.outcome}: {o.detail}" for o in found.objects)]
+            raise StepError(f"not proven: {'; '.join(first[:3])}" + (f"; {len(first) - 3} more" if first[3:] else ""))
+        return f"backup {self.book.facts['backup']}: {proven} objects proven in {', '.join(self.spaces.values())}"
+
+    def _found(self, kept: list[Kept], scope: proof.Scope) -> dict[tuple[str, str], dict[str, Object]]:
+        """All that is there now of the kinds that the backup has, one question for each."""
+        kinds = {each.kind: each.ref("").resource for each in proof.expected(kept, scope)[0]}
+        return {
+            (kind, name): {o["metadata"]["name"]: o for o in self.place.kube.select(resource, name)}
+            for kind, resource in kinds.items()
+            for name in scope.namespaces.values()
+        }
+
+    def _images(self, kept: list[Kept], scope: proof.Scope) -> tuple[list[str], list[str]]:
+        before, wrong, unknown = proof.digests(kept), list[str](), list[str]()
+        for old, new in scope.namespaces.items():
+            pods = reborn.pods(self.place.kube, [new])[new]
+            other, untold = proof.other_images(before.get(old, {}), pods)
+            wrong += other
+            unknown += [f"{image}: the backup has no pods, so which digest ran is not known" for image in untold]
+        return wrong, unknown
+
+
+def _vault(work: Work) -> Vault:
+    backups = work.fleet.backups
+    if backups is None:
+        raise StepError(f"fleet {work.fleet.fleet!r} has no `backups`; say where the bucket of its backups is")
+    return Vault(work.bucket(work.fleet), backups.prefix)
+
+
+def _phase(status: Object) -> str:
+    if (phase := status["phase"]) == "Completed":
+        return ""
+    why = [
+        *(status.get("validationErrors") or []),
+        *([status["failureReason"]] if status.get("failureReason") else []),
+    ]
+    return f"Velero says {phase}" + (f": {'; '.join(map(str, why))}" if why else "")
+
+
+def _region(fleet: Fleet, role: str) -> str:
+    name = fleet.roles.get(role, role)
+    if name not in fleet.regions:
+        raise StepError(f"{role!r} is no region of fleet {fleet.fleet!r}")
+    return name
+
+
+def _place(fleet: Fleet, region: str, kube: Kube) -> Place:
+    velero: Velero | None = fleet.regions[region].velero
+    if velero is None:
+        raise StepError(f"region {region!r} has no `velero` in fleet.yaml; say where its Velero is")
+    return Place(region, kube, velero.namespace, velero.location)
+
+
+STEP: Kind = RunRestore()
