@@ -18,7 +18,7 @@ from blackstart.fleet.objects import Object
 from blackstart.fleet.velero import BACKUPS, Backup, backup_of
 from blackstart.procedures import proof, reborn, restoring
 from blackstart.procedures.archive import Kept
-from blackstart.procedures.base import By, Deadline, Kind, Late, StepError, Work
+from blackstart.procedures.base import By, Deadline, Kind, Late, NotExecuted, StepError, Work
 from blackstart.procedures.choice import choose, namespaces_of, workloads_of
 from blackstart.procedures.restoring import Place
 from blackstart.procedures.vault import Vault
@@ -37,6 +37,20 @@ class _Book:
 
     def now(self, moment: str) -> None:
         self.facts[moment] = time.monotonic()
+
+
+class _Until(Deadline):
+    """A deadline that comes early when the run ends early."""
+
+    def __init__(self, deadline: Deadline, work: Work) -> None:
+        super().__init__(deadline.left)
+        self.seconds, self._stopped = deadline.seconds, work.stopped
+
+    def check(self, what: str) -> float:
+        """Raises NotExecuted, too."""
+        if self._stopped():
+            raise NotExecuted(f"the run ended early; {what}")
+        return super().check(what)
 
 
 class RunRestore:
@@ -58,7 +72,8 @@ class RunRestore:
         try:
             with open_kube(work.fleet, target) as kube:
                 place = _place(work.fleet, target, kube)
-                return _Run(work, wanted, place, source, spaces, deadline, book).go()
+                until = _Until(deadline, work)
+                return _Run(work, wanted, place, source, spaces, until, book).go()
         except BlackstartError as error:
             book.note(problem=str(error))
             raise

@@ -1,0 +1,330 @@
+"""The step `restore` on an API server and a bucket in memory: what it proves, what it refuses, what it leaves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from kubeapi import KubeApi
+from loopback import Server, http
+from restorekit import VELERO, FakeVelero, MemoryBucket, production
+
+from blackstart.evidence.promotions import Promotions
+from blackstart.evidence.records import Body, FaultEvent, FaultState
+from blackstart.evidence.restores import Restored
+from blackstart.evidence.undo import Store
+from blackstart.faults import restored
+from blackstart.faults.base import Conflict
+from blackstart.faults.inject import Context, restore_all
+from blackstart.faults.marks import LABEL
+from blackstart.fleet.model import Fleet
+from blackstart.procedures import restoring
+from blackstart.procedures.base import NotExecuted, StepError, Work, run_step
+from blackstart.schema.errors import BlackstartError
+from blackstart.schema.procedure import Step
+
+RUN = "run-1"
+UIDS = {"us": "uid-us", "eu": "uid-eu"}
+
+
+class Rig:
+    """Region eu with a Velero, a bucket, and a place to work."""
+
+    def __init__(self, folder: Path, api: KubeApi) -> None:
+        self.api, self.bucket = api, MemoryBucket()
+        self.velero = FakeVelero(api, self.bucket, production())
+        self.folder, self.told = folder, list[Body]()
+        self.bucket.put("nightly", production(), labels={"velero.io/schedule-name": "nightly"})
+        self.fleet = Fleet.model_validate(self.document())
+        self.work = Work(
+            self.fleet,
+            RUN,
+            folder,
+            Promotions(folder / "state"),
+            undo=Store(folder / "state"),
+            tell=self.told.append,
+            bucket=lambda fleet: self.bucket,
+        )
+
+    def document(self) -> dict[str, Any]:
+        def region(name: str, cluster: dict[str, Any]) -> dict[str, Any]:
+            return {"cluster": {**cluster, "uid": UIDS[name]}, "place": "here", "velero": {"namespace": VELERO}}
+
+        dead = {"kubeconfig": str(self.folder / "none"), "context": "us"}
+        here = {"kubeconfig": str(self.api.kubeconfig(self.folder)), "context": "here"}
+        workload = {"namespace": "production", "deployment": "web"}
+        entry = {"url": "http://127.0.0.1:9/healthz", "place": "here"}
+        return {
+            "fleet": "test",
+            "regions": {"us": region("us", dead), "eu": region("eu", here)},
+            "places": {"here": {}},
+            "services": {"web": {"tier": 0, "entry": entry, "workloads": {"us": workload, "eu": workload}}},
+            "roles": {"primary": "us", "standby": "eu"},
+            "backups": {
+                "url": "http://127.0.0.1:9",
+                "place": "here",
+                "bucket": "velero",
+                "access_key": "${env:KEY}",
+                "secret_key": "${env:SECRET}",
+            },
+        }
+
+    def do(self, deadline: float = 5.0, **changes: Any) -> str:
+        wanted = {"backup": "newest", "from": "primary", "to": "standby", "sync": "post", **changes}
+        wanted.setdefault("namespaces", {"production": "production-dr"})
+        return run_step(self.work, Step.model_validate({"name": "restore", "deadline": deadline, "restore": wanted}))
+
+    @property
+    def record(self) -> Restored:
+        """The one that was written down last."""
+        return [body for body in self.told if isinstance(body, Restored)][-1]
+
+    def left(self) -> list[str]:
+        """What of the run is in the cluster."""
+        return [
+            path
+            for path, found in self.api.objects.items()
+            if (found["metadata"].get("labels") or {}).get(LABEL) or "/production-dr" in path
+        ]
+
+    def put_back(self) -> list[str]:
+        context = Context(RUN, self.work.undo, self.told.append)
+        return restore_all(self.work.undo.read(RUN).outstanding, self.fleet, context)
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    monkeypatch.setattr(restored, "end_restore", partial(restored.end_restore, patience=0.3))
+    with KubeApi(uid=UIDS["eu"]) as api, Server(lambda head: http({})) as server:
+        found = Rig(tmp_path, api)
+        monkeypatch.setattr("blackstart.procedures.reborn._addresses", lambda kube, asked: iter([server.address]))
+        yield found
+
+
+def test_a_restore_is_proven_timed_and_taken_away(rig: Rig) -> None:
+    said = rig.do()
+    assert said == "backup nightly: 4 objects proven in production-dr"
+    record = rig.record
+    assert (record.phase, record.brought, record.schedule, record.problem) == ("Completed", "posted", "nightly", "")
+    moments = [record.begun, record.present, record.created, record.ended, record.ready, record.serving]
+    assert None not in moments
+    assert moments == sorted(moment for moment in moments if moment is not None)
+    (made,) = rig.velero.restores
+    assert made["metadata"]["labels"] == {LABEL: RUN}
+    assert made["spec"]["namespaceMapping"] == {"production": "production-dr"}
+    namespace = rig.api.objects["/api/v1/namespaces/production-dr"]
+    assert namespace["metadata"]["labels"] == {LABEL: RUN, "team": "shop"}
+    posted = rig.api.objects[f"/apis/velero.io/v1/namespaces/{VELERO}/backups/nightly"]
+    assert posted["status"]["phase"] == "Completed"
+    assert posted["metadata"]["labels"]["velero.io/storage-location"] == "default"
+    assert rig.put_back() == []
+    assert rig.left() == []
+    states = [body.state for body in rig.told if isinstance(body, FaultEvent)]
+    assert states == [
+        FaultState.ARMED,
+        FaultState.APPLIED,
+        FaultState.CONFIRMED,
+        FaultState.REVERTED,
+        FaultState.CONFIRMED_REVERTED,
+    ]
+    assert rig.put_back() == []
+
+
+def test_no_secret_gets_into_the_evidence(rig: Rig) -> None:
+    rig.velero.spoil = lambda kind, body: (
+        body.get("data", {}).update(password="c2VjcmV0") if kind == "secrets" else None
+    )
+    with pytest.raises(StepError, match="secrets production-dr/login differs: data"):
+        rig.do()
+    told = " ".join(body.model_dump_json() for body in rig.told)
+    assert "c2VjcmV0" not in told
+    assert "aHVudGVyMg" not in told
+
+
+def test_completed_with_warnings_is_not_proof(rig: Rig) -> None:
+    rig.velero.warnings.append(
+        "could not restore, ConfigMap:settings already exists. Warning: the in-cluster version"
+    )
+    with pytest.raises(StepError, match="Velero warns"):
+        rig.do()
+    assert rig.record.phase == "Completed"
+
+
+def test_something_that_completed_and_is_not_there(rig: Rig) -> None:
+    rig.velero.skip = lambda kind, body: kind == "secrets"
+    with pytest.raises(StepError, match="secrets production-dr/login missing"):
+        rig.do()
+
+
+def test_a_restore_into_another_namespace(rig: Rig) -> None:
+    rig.velero.elsewhere = "production"
+    with pytest.raises(StepError, match="not ready: deployment production-dr/web"):
+        rig.do(deadline=0.5)
+    assert any("another namespace" in text for text in rig.record.objections)
+    assert rig.record.tallies["secrets"].missing == 1
+
+
+def test_an_empty_backup(rig: Rig) -> None:
+    rig.bucket.put("nothing", production()[:2], at="2026-01-02T00:00:00Z")
+    with pytest.raises(StepError, match="nothing of namespace 'production'"):
+        rig.do()
+    assert rig.record.backup == "nothing"
+
+
+def test_partially_failed_says_what_velero_says(rig: Rig) -> None:
+    rig.velero.phase = "PartiallyFailed"
+    rig.velero.errors.append("services: port is already allocated")
+    with pytest.raises(StepError, match="Velero says PartiallyFailed; Velero: services: port"):
+        rig.do()
+    assert rig.record.ready is None
+
+
+@pytest.mark.parametrize("spoil", ["missing", "cut"])
+def test_a_tarball_that_cannot_be_read_makes_nothing(rig: Rig, spoil: str) -> None:
+    key = "backups/nightly/nightly.tar.gz"
+    if spoil == "missing":
+        del rig.bucket.content[key]
+    else:
+        rig.bucket.content[key] = rig.bucket.content[key][:-20]
+    with pytest.raises(StepError, match="nightly"):
+        rig.do()
+    assert (rig.velero.restores, rig.left(), rig.work.undo.read(RUN).latest) == ([], [], {})
+
+
+def test_a_bucket_that_is_away_makes_nothing(rig: Rig) -> None:
+    rig.bucket.away = True
+    with pytest.raises(BlackstartError, match="bucket does not answer"):
+        rig.do()
+    assert (rig.velero.restores, rig.left()) == ([], [])
+    assert "bucket does not answer" in rig.record.problem
+
+
+def test_a_namespace_of_somebody_else_is_left_alone(rig: Rig) -> None:
+    theirs = {"metadata": {"name": "production-dr", "uid": "u", "resourceVersion": "1", "labels": {"team": "x"}}}
+    rig.api.objects["/api/v1/namespaces/production-dr"] = theirs
+    before = json.dumps(theirs)
+    with pytest.raises(StepError, match="this run did not make it"):
+        rig.do()
+    assert json.dumps(theirs) == before
+    assert (rig.velero.restores, rig.work.undo.read(RUN).latest) == ([], {})
+
+
+def test_somebody_s_namespace_in_the_place_of_ours_is_a_conflict(rig: Rig) -> None:
+    rig.do()
+    rig.api.objects["/api/v1/namespaces/production-dr"]["metadata"]["labels"] = {"team": "x"}
+    assert rig.put_back() == ["restored-1"]
+    assert "/api/v1/namespaces/production-dr" in rig.api.objects
+    conflicts = [body for body in rig.told if isinstance(body, FaultEvent) and body.state is FaultState.CONFLICT]
+    assert "left alone" in conflicts[-1].detail
+
+
+def test_waiting_for_velero_to_notice_a_backup(rig: Rig) -> None:
+    with pytest.raises(StepError, match="does not know backup 'nightly' yet"):
+        rig.do(deadline=0.3, sync="wait")
+    assert rig.left() == []
+    path = f"/apis/velero.io/v1/namespaces/{VELERO}/backups/nightly"
+    rig.api.objects[path] = json.loads(rig.bucket.content["backups/nightly/velero-backup.json"])
+    rig.do(sync="wait")
+    assert rig.record.brought == "there"
+
+
+def test_which_backup(rig: Rig) -> None:
+    labels = {LABEL: RUN}
+    rig.bucket.put("by-hand", production(), at="2026-01-03T00:00:00Z")
+    rig.bucket.put("half", production(), at="2026-01-04T00:00:00Z", phase="PartiallyFailed")
+    rig.bucket.put("other", production(), at="2026-01-05T00:00:00Z", namespaces=["staging"])
+    with pytest.raises(StepError, match="this run took no backup"):
+        rig.do(backup="fresh")
+    with pytest.raises(StepError, match="there is no backup 'none'"):
+        rig.do(backup="none")
+    with pytest.raises(StepError, match="'half' is PartiallyFailed"):
+        rig.do(backup="half")
+    with pytest.raises(StepError, match="no such backup holds production"):
+        rig.do(backup="other")
+    rig.do(backup="newest")
+    assert rig.record.backup == "by-hand"
+    rig.put_back()
+    rig.do(backup="newest-scheduled")
+    assert rig.record.backup == "nightly"
+    rig.put_back()
+    rig.bucket.put("blackstart-fresh", production(), at="2025-01-01T00:00:00Z", labels=labels)
+    rig.do(backup="fresh")
+    assert rig.record.backup == "blackstart-fresh"
+
+
+@pytest.mark.parametrize("point", ["armed", "slip", "namespaces", "created"])
+def test_killed_at_any_point_nothing_is_left(rig: Rig, point: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Killed(BaseException):
+        pass
+
+    def strike(name: str) -> None:
+        if name == f"restore.{point}":
+            raise Killed
+
+    monkeypatch.setattr(restoring, "failpoint", strike)
+    with pytest.raises(Killed):
+        rig.do()
+    assert rig.work.undo.read(RUN).outstanding
+    assert rig.put_back() == []
+    assert rig.left() == []
+
+
+def test_a_restore_that_velero_does_not_let_go_of_loses_its_finalizer(rig: Rig) -> None:
+    rig.do()
+    (path,) = [path for path in rig.api.objects if "/restores/" in path]
+    held = rig.api.objects[path]
+    held["metadata"]["finalizers"] = ["restores.velero.io/external-resources-finalizer"]
+    collect = rig.api.collect
+
+    def kept(gone: str) -> None:
+        if gone == path and held["metadata"].get("finalizers"):
+            held["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+        else:
+            collect(gone)
+
+    rig.api.collect = kept  # type: ignore[method-assign]  # a Velero that is dead
+    rig.api.fail = lambda method, where: collect(path) if not held["metadata"].get("finalizers") else None  # type: ignore[func-returns-value]
+    assert rig.put_back() == []
+    assert rig.left() == []
+
+
+def test_a_run_that_ends_early_is_not_waited_for(rig: Rig) -> None:
+    rig.work = replace(rig.work, stopped=lambda: True)
+    with pytest.raises(NotExecuted, match="the run ended early"):
+        rig.do(sync="wait", deadline=60.0)
+
+
+def test_a_fence_keeps_it_from_making_anything(rig: Rig) -> None:
+    def lost(regions: object) -> None:
+        raise Conflict("the guardian has taken over")
+
+    rig.work = replace(rig.work, fence=lost)
+    with pytest.raises(Conflict):
+        rig.do()
+    assert (rig.velero.restores, "/api/v1/namespaces/production-dr" in rig.api.objects) == ([], False)
+    assert rig.put_back() == []
+
+
+def test_node_ports_of_a_copy_are_given_up(rig: Rig) -> None:
+    rig.do()
+    (made,) = rig.velero.restores
+    slip = rig.api.objects[f"/api/v1/namespaces/{VELERO}/configmaps/{made['spec']['resourceModifier']['name']}"]
+    (rule,) = json.loads(slip["data"]["rules"])["resourceModifierRules"]
+    assert rule["conditions"] == {
+        "groupResource": "services",
+        "namespaces": ["production"],
+        "resourceNameRegex": "^web$",
+    }
+    assert "nodePort" not in rule["mergePatches"][0]["patchData"]
+
+
+def test_everything_that_the_fleet_has_there(rig: Rig) -> None:
+    rig.do(namespaces={}, tier=0)
+    assert rig.record.namespaces == {"production": "production-dr"}
+    rig.put_back()
+    assert "nothing to restore" in rig.do(namespaces={}, tier=3)
