@@ -20,15 +20,18 @@ from blackstart.schema.errors import BlackstartError
 __all__ = [
     "blackhole_endpoints",
     "block_remote_api",
+    "delete_namespace",
     "delete_pods",
     "drain_subset",
     "gateway_kill",
     "isolate",
     "istiod_kill",
     "kill",
+    "kill_bucket",
     "kill_store",
     "mesh_abort",
     "mesh_delay",
+    "sandbox",
     "scale",
     "sever",
     "sever_store",
@@ -172,6 +175,23 @@ def sever_store(
 def kill_store(store: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
     """Kill the server of a store in a region, with its power commands in fleet.yaml."""
     return _inject("kill-store", configuration, store=store, region=region)
+
+
+def kill_bucket(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Take the bucket of the fleet's backups away, with its power commands in fleet.yaml."""
+    return _inject("kill-bucket", configuration)
+
+
+def sandbox(service: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Copy the namespace of a service in a region, as NAMESPACE-sandbox, for a drill to lose; `undo` deletes it."""
+    return _inject("sandbox", configuration, service=service, region=region)
+
+
+def delete_namespace(
+    service: str, region: str, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Delete the sandbox of a service in a region: only a namespace that this run made."""
+    return _inject("delete-namespace", configuration, service=service, region=region)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

@@ -47,6 +47,7 @@ class Restored(Record):
     source: str
     target: str
     namespaces: dict[str, str] = Field(description="in the backup -> now")
+    services: list[str] = []
     backup: str = ""
     schedule: str = ""
     backup_started: str | None = None

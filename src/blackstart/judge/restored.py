@@ -19,7 +19,7 @@ _SECOND = 1.0
 
 def judge_restore(case: Case, service: str, objective: RestoreObjective) -> ObjectiveResult:
     """An objective about the backups of a service: its worst restore counts."""
-    mine = [each for each in case.history.restores if service in services_of(case, each)]
+    mine = [each for each in case.history.restores if service in each.services]
     match objective:
         case RestoredObjective():
             return _worst([_proven(case, service, objective, each) for each in mine], service, objective)
@@ -27,15 +27,6 @@ def judge_restore(case: Case, service: str, objective: RestoreObjective) -> Obje
             return _worst([_age(case, service, objective, each) for each in mine], service, objective)
         case RestoreRtoObjective():
             return _worst([_took(case, service, objective, each) for each in mine], service, objective)
-
-
-def services_of(case: Case, restored: Restored) -> list[str]:
-    """The services with a workload in a namespace that was restored."""
-    return [
-        name
-        for name, service in case.fleet.services.items()
-        if (workload := service.workloads.get(restored.source)) and workload.namespace in restored.namespaces
-    ]
 
 
 def results(case: Case) -> list[RestoreResult]:
@@ -143,7 +134,7 @@ def _result(case: Case, each: Restored) -> RestoreResult:
         source=each.source,
         target=each.target,
         namespaces=each.namespaces,
-        services=services_of(case, each),
+        services=each.services,
         backup=each.backup,
         schedule=each.schedule,
         backup_started=each.backup_started,

@@ -86,7 +86,8 @@ class Work:
     `stopped`: the run ends early; only steps that may be left half done look
     at it. `confirmed`: names of manual steps that were answered beforehand.
     `undo`, `fence`: for steps that make something that has to be taken away;
-    `tell`: takes records for the evidence, from any thread.
+    `tell`: takes records for the evidence, from any thread. `images`: what
+    ran before the fault, image -> digest, by region and namespace.
     """
 
     fleet: Fleet
@@ -100,6 +101,7 @@ class Work:
     fence: Fencing = unfenced
     tell: Callable[[Body], None] = field(default=lambda body: None)
     bucket: Callable[[Fleet], Bucket] = open_bucket
+    images: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
 
 class Kind(Protocol):

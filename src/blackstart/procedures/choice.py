@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import dataclass
 
+from blackstart.faults.sandbox import SUFFIX as SANDBOX
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.velero import Backup
 from blackstart.procedures.base import StepError
@@ -25,13 +27,24 @@ def namespaces_of(fleet: Fleet, wanted: Restore, source: str) -> dict[str, str]:
     return {name: f"{name}{SUFFIX}" for _, name in chosen}
 
 
-def workloads_of(fleet: Fleet, source: str, namespaces: Mapping[str, str]) -> dict[str, list[tuple[str, str]]]:
-    """What runs in each namespace of the backup by fleet.yaml: kind, as Velero names it, and name."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for service in fleet.services.values():
-        if (workload := service.workloads.get(source)) and workload.namespace in namespaces:
-            found.setdefault(workload.namespace, []).append(("deployments.apps", workload.deployment))
-    return found
+@dataclass(frozen=True)
+class Held:
+    """A service of the fleet whose workload is in a namespace of the backup, or in the sandbox of its namespace."""
+
+    service: str
+    namespace: str
+    deployment: str
+
+
+def held(fleet: Fleet, source: str, namespaces: Iterable[str]) -> list[Held]:
+    """The services that these namespaces of a region hold."""
+    return [
+        Held(name, namespace, workload.deployment)
+        for name, service in fleet.services.items()
+        if (workload := service.workloads.get(source))
+        for namespace in namespaces
+        if namespace in (workload.namespace, f"{workload.namespace}{SANDBOX}")
+    ]
 
 
 def choose(wanted: Restore, backups: Iterable[Backup], namespaces: Iterable[str], run: str) -> Backup:

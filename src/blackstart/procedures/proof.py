@@ -209,4 +209,5 @@ __all__ = [
     "objections",
     "other_images",
     "prove",
+    "running",
 ]

@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from urllib.parse import urlsplit
 
 from blackstart.faults import paths
+from blackstart.faults.clusters import open_kube
 from blackstart.faults.workloads import settled
 from blackstart.fleet.headers import revealed
 from blackstart.fleet.kube import PODS, Kube
-from blackstart.fleet.model import ControlPath, Entry, Fleet
+from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.fleet.objects import Object, Ref
 from blackstart.procedures.archive import Kept
-from blackstart.procedures.proof import WORKLOADS, Scope, expected
+from blackstart.procedures.choice import Held, namespaces_of
+from blackstart.procedures.proof import WORKLOADS, Scope, expected, running
+from blackstart.schema.restore import Restore
 
 SERVICES = "v1/services"
 _LOOK = 1.0
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A service of the fleet in a namespace that was restored, its Deployment, and what clients ask of it."""
-
-    service: str
-    namespace: str
-    deployment: str
-    entry: Entry
 
 
 def unready(kube: Kube, kept: Iterable[Kept], scope: Scope) -> list[str]:
@@ -41,36 +33,43 @@ def unready(kube: Kube, kept: Iterable[Kept], scope: Scope) -> list[str]:
     return left
 
 
-def asked_of(fleet: Fleet, source: str, target: str, namespaces: Mapping[str, str]) -> list[Asked]:
-    """The services whose workloads are in the namespaces that are restored."""
-    found = []
-    for name, service in fleet.services.items():
-        workload = service.workloads.get(source)
-        if workload and workload.namespace in namespaces:
-            entry = service.direct.get(target) or service.direct.get(source) or service.entry
-            found.append(Asked(name, namespaces[workload.namespace], workload.deployment, entry))
-    return found
+def answer(kube: Kube, fleet: Fleet, region: str, asked: Held) -> str | None:
+    """Where a restored service answers well, asked inside its region; None while it does not.
 
-
-def answer(kube: Kube, fleet: Fleet, region: str, asked: Asked) -> str | None:
-    """Where a restored service answers well, asked inside its region; None while it does not. Raises KubeError."""
+    `asked`: with the namespace of now. Raises KubeError.
+    """
     place = fleet.regions[region].place
-    url = urlsplit(asked.entry.url)
+    service = fleet.services[asked.service]
+    entry = service.direct.get(region) or service.entry
+    url = urlsplit(entry.url)
     get = (url.path or "/") + (f"?{url.query}" if url.query else "")
     for address in _addresses(kube, asked):
         path = ControlPath(place=place, address=address, get=get)
-        found = paths.ask(fleet, path, _LOOK, revealed(asked.entry.headers))
+        found = paths.ask(fleet, path, _LOOK, revealed(entry.headers))
         if found and 200 <= found.status < 300:
             return f"{asked.service} answers {found.status} at {address} (service {asked.namespace})"
     return None
 
 
-def pods(kube: Kube, namespaces: Iterable[str]) -> dict[str, list[Object]]:
-    """The pods of each namespace. Raises KubeError."""
-    return {name: kube.select(PODS, name) for name in namespaces}
+def pods(kube: Kube, namespace: str) -> list[Object]:
+    """The pods of a namespace, but for those that are going. Raises KubeError."""
+    return [pod for pod in kube.select(PODS, namespace) if "deletionTimestamp" not in pod["metadata"]]
 
 
-def _addresses(kube: Kube, asked: Asked) -> Iterator[str]:
+def images_at_home(fleet: Fleet, wanted: Restore) -> dict[tuple[str, str], dict[str, str]]:
+    """What runs in the namespaces that a step is to restore: image -> digest, by region and namespace.
+
+    Raises FleetError, FaultError.
+    """
+    source = fleet.roles.get(wanted.source, wanted.source)
+    with open_kube(fleet, source) as kube:
+        return {
+            (source, name): {image: digest for pod in pods(kube, name) for image, digest in running(pod).items()}
+            for name in namespaces_of(fleet, wanted, source)
+        }
+
+
+def _addresses(kube: Kube, asked: Held) -> Iterator[str]:
     """Of the Services that select the pods of a Deployment: their own address, then any node's at their node port."""
     ref = Ref("apps/v1/deployments", asked.namespace, asked.deployment)
     deployment = kube.find(ref)

@@ -19,7 +19,7 @@ from blackstart.fleet.velero import BACKUPS, Backup, backup_of
 from blackstart.procedures import proof, reborn, restoring
 from blackstart.procedures.archive import Kept
 from blackstart.procedures.base import By, Deadline, Kind, Late, NotExecuted, StepError, Work
-from blackstart.procedures.choice import choose, namespaces_of, workloads_of
+from blackstart.procedures.choice import Held, choose, held, namespaces_of
 from blackstart.procedures.restoring import Place
 from blackstart.procedures.vault import Vault
 from blackstart.schema.errors import BlackstartError
@@ -66,6 +66,7 @@ class RunRestore:
         source, target = (_region(work.fleet, role) for role in (wanted.source, wanted.target))
         spaces = namespaces_of(work.fleet, wanted, source)
         book = _Book({"step": step.name, "source": source, "target": target, "namespaces": spaces})
+        book.note(services=[each.service for each in held(work.fleet, source, spaces)])
         book.now("begun")
         if not spaces:
             return f"no service of tier {wanted.tier} has a workload in {source}: nothing to restore"
@@ -141,7 +142,9 @@ class _Run:
         return list({**{backup.name: backup for backup in vault.backups()}, **known}.values())
 
     def _scope(self) -> proof.Scope:
-        workloads = workloads_of(self.work.fleet, self.source, self.spaces)
+        workloads: dict[str, list[tuple[str, str]]] = {}
+        for each in held(self.work.fleet, self.source, self.spaces):
+            workloads.setdefault(each.namespace, []).append((proof.WORKLOADS[0], each.deployment))
         return proof.Scope(self.spaces, self.wanted.include, self.wanted.exclude, workloads)
 
     def _works(self, kept: list[Kept], scope: proof.Scope) -> str:
@@ -156,7 +159,10 @@ class _Run:
         try:
             self.deadline.until(lambda: f"not ready: {', '.join(left)}", complete)
             self.book.now("ready")
-            asked = reborn.asked_of(fleet, self.source, self.place.region, self.spaces)
+            asked = [
+                Held(each.service, self.spaces[each.namespace], each.deployment)
+                for each in held(fleet, self.source, self.spaces)
+            ]
             said = [
                 self.deadline.until(
                     lambda each=each: f"service {each.service} does not answer in {each.namespace}",  # type: ignore[misc]  # a loop variable
@@ -200,10 +206,10 @@ class _Run:
     def _images(self, kept: list[Kept], scope: proof.Scope) -> tuple[list[str], list[str]]:
         before, wrong, unknown = proof.digests(kept), list[str](), list[str]()
         for old, new in scope.namespaces.items():
-            pods = reborn.pods(self.place.kube, [new])[new]
-            other, untold = proof.other_images(before.get(old, {}), pods)
+            known = before.get(old) or self.work.images.get((self.source, old), {})
+            other, untold = proof.other_images(known, reborn.pods(self.place.kube, new))
             wrong += other
-            unknown += [f"{image}: the backup has no pods, so which digest ran is not known" for image in untold]
+            unknown += [f"{image}: which digest ran of it is not known: the backup has no pods" for image in untold]
         return wrong, unknown
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from blackstart.evidence.records import Body
+from blackstart.evidence.records import Body, Note
 from blackstart.evidence.steps import StepEvent, StepState
 from blackstart.probes.threads import in_thread
 from blackstart.procedures.base import NotExecuted, Work, by_whom, run_step
+from blackstart.procedures.reborn import images_at_home
 from blackstart.run.log import Log
 from blackstart.run.stop import first_of
 from blackstart.schema.errors import BlackstartError
@@ -53,6 +54,17 @@ class Steps:
     def begun(self) -> bool:
         """Whether a first step was begun."""
         return self._begun
+
+    async def prepare(self, deadline: float) -> None:
+        """Look at what is only to be seen before the fault. Never raises."""
+        for step in self._left:
+            if step.restore:
+                wanted = step.restore
+                try:
+                    look = in_thread(lambda wanted=wanted: images_at_home(self._work.fleet, wanted))  # type: ignore[misc]  # a loop variable
+                    self._work.images.update(await asyncio.wait_for(look, deadline))
+                except Exception as error:  # noqa: BLE001 - the step says that it does not know
+                    self._log(Note(level="warning", text=f"{step.name}: which images run is not known: {error}"))
 
     def begin(self, due: Callable[[], str | None]) -> None:
         """Begin with the first step as soon as `due` says why."""
