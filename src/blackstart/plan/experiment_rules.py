@@ -18,6 +18,8 @@ EXPERIMENT_RULES: Rules[Experiment] = Rules()
 
 _CONTEXT = "KUBERNETES_CONTEXT"
 _MESH_FAULTS = ("blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill")
+_NOWHERE = ("kill_bucket",)
+"""What is in no region: there is one of it in a fleet."""
 _STORE_FAULTS = ("kill_store", "sever_store", "stop_replication")
 
 
@@ -39,7 +41,8 @@ def _valid(experiment: Experiment) -> Iterator[Finding]:
 @EXPERIMENT_RULES.add("BS402", "error", "A fault of blackstart says which region or link it is for.")
 def _says_where(experiment: Experiment) -> Iterator[Finding]:
     for activity in experiment.activities():
-        if activity.ours and activity.injects and not {"region", "link"} & set(activity.arguments):
+        nowhere = activity.provider.get("func") in _NOWHERE
+        if activity.ours and activity.injects and not nowhere and not {"region", "link"} & set(activity.arguments):
             path = (*activity.path, "provider")
             yield experiment.document.finding(path, "names no region and no link", "add arguments.region")
 
@@ -115,6 +118,11 @@ def _mesh(experiment: Experiment) -> Iterator[Finding]:
 @EXPERIMENT_RULES.add("BS409", "error", "The fleet has of a store what each fault of a store needs.")
 def _store(experiment: Experiment) -> Iterator[Finding]:
     yield from _lacking(experiment, _STORE_FAULTS)
+
+
+@EXPERIMENT_RULES.add("BS410", "error", "The fleet has the bucket that is taken away, and how that is done.")
+def _bucket(experiment: Experiment) -> Iterator[Finding]:
+    yield from _lacking(experiment, _NOWHERE)
 
 
 def _lacking(experiment: Experiment, faults: tuple[str, ...]) -> Iterator[Finding]:
