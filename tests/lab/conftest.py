@@ -26,9 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.lab)
-    # Tests of the lab's own life, and of one with a mesh and stores, end the session's lab: they come last.
+    # Tests of the lab's own life, and of one with everything, end the session's lab: they come last.
     items.sort(
-        key=lambda item: ("lifecycle" in item.path.name, item.path.name.startswith(("test_mesh", "test_data")))
+        key=lambda item: (
+            "lifecycle" in item.path.name,
+            item.path.name.startswith(("test_mesh", "test_data", "test_backup")),
+        )
     )
 
 
@@ -49,10 +52,10 @@ class SessionLab:
             pytest.skip(f"a lab that these tests did not start runs in {PATHS.root}")
 
     def mesh(self) -> Fleet:
-        """Another lab, with a mesh and stores, in the place of the plain one. Skips when that one is not ours."""
+        """Another lab, with everything, in the place of the plain one. Skips when that one is not ours."""
         self.down()
         self._ours = True
-        return native.up(REGIONS, PATHS, print, mesh=True, data=True)
+        return native.up(REGIONS, PATHS, print, mesh=True, data=True, backup=True)
 
 
 @pytest.fixture(scope="session")
@@ -71,13 +74,19 @@ def lab(session_lab: SessionLab) -> Fleet:
 
 @pytest.fixture(scope="session")
 def mesh(session_lab: SessionLab) -> Fleet:
-    """The fleet of a lab with a mesh (and stores), which takes the place of the other one."""
+    """The fleet of a lab with a mesh (stores, and backups), which takes the place of the other one."""
     return session_lab.mesh()
 
 
 @pytest.fixture(scope="session")
 def data(mesh: Fleet) -> Fleet:
     """The fleet of a lab with stores: the same one."""
+    return mesh
+
+
+@pytest.fixture(scope="session")
+def backups(mesh: Fleet) -> Fleet:
+    """The fleet of a lab with backups: the same one."""
     return mesh
 
 

@@ -150,7 +150,7 @@ def test_a_frozen_region_goes_on_in_its_part(data: Fleet) -> None:
 def test_completing_a_lab_settles_its_stores(data: Fleet) -> None:
     native.kill("us", _PATHS, "redis")
     server(_PATHS, "eu").sql("STOP SLAVE;", 15.0)
-    native.up(["us", "eu"], _PATHS, print, mesh=True, data=True)
+    native.up(["us", "eu"], _PATHS, print, mesh=True, data=True, backup=True)
     eventually("the replicas follow", _healthy)
 
 
@@ -170,7 +170,7 @@ def test_a_read_only_primary_is_a_sure_no(data: Fleet) -> None:
 
 def test_no_password_is_in_a_command_line_a_log_or_the_fleet(data: Fleet) -> None:
     passwords = [file.read_text().strip() for file in _PATHS.secrets.iterdir()]
-    assert len(passwords) == 8
+    assert len(passwords) == 10
     texts = [_command_line(pid) for pid in Path("/proc").glob("[0-9]*")]
     texts += [file.read_bytes() for file in _PATHS.root.glob("*/logs/*.log")]
     texts.append(_PATHS.fleet.read_bytes())

@@ -50,23 +50,24 @@ def _deadline_option(function: Callable[..., Any]) -> Callable[..., Any]:
     )(function)
 
 
-_region = click.argument("region")
+_region = click.argument("region")  # or `store`: the bucket of a lab with backups
 _part = click.option(
     "--part",
-    type=click.Choice(["istiod", "gateway", "mariadb", "redis"]),
-    help="Only this part of the region's mesh, or this store (native only).",
+    type=click.Choice(["istiod", "gateway", "mariadb", "redis", "velero"]),
+    help="Only this part of the region (native only).",
 )
 
 
 @command.command()
 @click.option("--provider", type=click.Choice(["native", "kind"]), default="native", show_default=True)
 @click.option("--mesh", is_flag=True, help="istiod, too (cold: 6 minutes more).")
-def build(provider: str, mesh: bool) -> None:
+@click.option("--backup", is_flag=True, help="Velero, too (cold: 6 minutes more).")
+def build(provider: str, mesh: bool, backup: bool) -> None:
     """Build the lab's programs that are not in the cache yet (cold: about 6 minutes on 2 cores)."""
     from blackstart.cli import labviews
     from blackstart.lab import toolchain
 
-    tools = toolchain.tools(mesh) if provider == "native" else toolchain.KIND
+    tools = toolchain.tools(mesh, backup) if provider == "native" else toolchain.KIND
     with labviews.build_progress() as report:
         toolchain.build(tools, report)
 
@@ -93,13 +94,14 @@ def doctor(fix: bool) -> int:
 @click.option("--mesh", is_flag=True, help="Istio in each region, its gateways before the service (native only).")
 @click.option("--data", is_flag=True, help="MariaDB and Redis, replicated, and order-service (native only).")
 @click.option("--semi-sync", is_flag=True, help="With --data: acknowledge only what the replica has.")
+@click.option("--backup", is_flag=True, help="Velero in each region, a bucket outside all of them (native only).")
 @_state_option
-def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, state: Path) -> None:
+def up(regions: str, provider: str, mesh: bool, data: bool, semi_sync: bool, backup: bool, state: Path) -> None:
     """Start the lab, or complete it; ends with a table of what runs where."""
     from blackstart.cli import labviews
 
     paths = _paths(state)
-    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync}
+    chosen = {"mesh": mesh, "data": data, "semi_sync": semi_sync, "backup": backup}
     wanted = {name: True for name, yes in chosen.items() if yes}
     if wanted and provider != "native":
         option = f"--{next(iter(wanted)).replace('_', '-')}"
@@ -149,7 +151,7 @@ def logs(region: str | None, part: str | None, lines: int, state: Path) -> None:
 @_part
 @_state_option
 def kill(region: str, part: str | None, state: Path) -> None:
-    """Take REGION away as a real loss does: silent links, then nothing alive."""
+    """Take REGION (or `store`, the bucket of backups) away as a real loss does: silent links, then nothing alive."""
     _provider_of(_paths(state)).kill(region, _paths(state), **_only(part, state))
 
 

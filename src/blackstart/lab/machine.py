@@ -19,7 +19,7 @@ from blackstart.lab.commands import BOUND, EMPTY
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError, run
 from blackstart.lab.toolchain import cache_dir
-from blackstart.lab.topology import EDGE
+from blackstart.lab.topology import EDGE, STORE
 
 _NETNS = Path("/run/netns")
 _LOGS = "logs"
@@ -35,6 +35,7 @@ class Spec:
     mesh: bool = False
     data: bool = False
     semi_sync: bool = False
+    backup: bool = False
 
     def write(self, paths: LabPaths) -> None:
         new = paths.spec.with_suffix(".new")
@@ -152,7 +153,7 @@ def _mounts() -> list[str]:
 
 def _wipe(paths: LabPaths, spec: Spec) -> None:
     """Remove the state, except what explains it afterwards: logs and events."""
-    for name in (*spec.regions, EDGE):
+    for name in (*spec.regions, EDGE, STORE):
         folder = paths.member(name)
         for part in folder.iterdir() if folder.is_dir() else ():
             if part.name != _LOGS:

@@ -44,7 +44,7 @@ class MetricsTargets:
     `prometheus` is its own; `discovery` that of the process which finds pods.
     `ca`, `cert` and `key` are PEM files: the region's CA and the client
     certificate of the user `manifests.PROMETHEUS_USER`. `mesh`: whether istiod
-    and an ingress gateway run beside it.
+    and an ingress gateway run beside it; `backup`: whether Velero does.
     """
 
     prometheus: str
@@ -56,6 +56,7 @@ class MetricsTargets:
     key: Path
     edge: str | None = None
     mesh: bool = False
+    backup: bool = False
 
 
 def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
@@ -86,6 +87,9 @@ def prometheus_config(region: str, targets: MetricsTargets) -> dict[str, Any]:
         )
     if targets.mesh:
         jobs += _mesh_jobs()
+    if targets.backup:
+        velero = _static("velero", f"127.0.0.1:{ports.VELERO_METRICS}")
+        jobs.append({**velero, "metric_relabel_configs": [_keep("velero_.*")]})
     return {
         "global": {
             "scrape_interval": "1s",

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from blackstart.fleet.model import Fleet
+from blackstart.lab import backup as backups
 from blackstart.lab import cgroups, doctor, logins, machine, network
+from blackstart.lab.bucketlab import BucketLab
 from blackstart.lab.cgroups import ROOT, Group
 from blackstart.lab.data import Site
 from blackstart.lab.data import sites as data_sites
@@ -24,7 +26,7 @@ from blackstart.lab.region import RegionLab, State
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT, Hosts
 from blackstart.lab.shell import LabError
 from blackstart.lab.stores import Stores
-from blackstart.lab.topology import EDGE, Topology, topology
+from blackstart.lab.topology import EDGE, STORE, Topology, topology
 
 Say = Callable[[str], None]
 DEADLINE = 120.0
@@ -40,6 +42,7 @@ class NativeLab:
     mesh: bool = False
     data: bool = False
     semi_sync: bool = False
+    backup: bool = False
 
     @cached_property
     def sites(self) -> dict[str, Site]:
@@ -51,6 +54,11 @@ class NativeLab:
         """MariaDB and Redis of the first two regions."""
         found = [region.data for region in self.regions if region.data]
         return Stores(self.paths, found) if found else None
+
+    @cached_property
+    def bucket(self) -> BucketLab | None:
+        """The bucket of backups; None in a lab without."""
+        return BucketLab(self.net.store, self.paths, self.cgroups) if self.net.store else None
 
     def settle(self) -> None:
         """Give stores that came back their part in replication. Raises LabError."""
@@ -68,9 +76,15 @@ class NativeLab:
     def region(self, name: str) -> RegionLab:
         """Raises LabError with the known names."""
         try:
-            return RegionLab(self.net.region(name), self.paths, self.cgroups, self.mesh, self.sites.get(name))
+            net = self.net.region(name)
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
+        site = backups.sites(self.net)[name] if self.backup else None
+        return RegionLab(net, self.paths, self.cgroups, self.mesh, self.sites.get(name), site)
+
+    def member(self, name: str) -> RegionLab | BucketLab:
+        """A region, or the bucket: what has a power switch. Raises LabError with the known names of regions."""
+        return self.bucket if self.bucket and name == STORE else self.region(name)
 
     @cached_property
     def edge(self) -> EdgeLab:
@@ -102,7 +116,8 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync)
+    net = topology(spec.regions, spec.backup)
+    return NativeLab(net, paths, spec.mesh, spec.data, spec.semi_sync, spec.backup)
 
 
 def up(
@@ -112,16 +127,17 @@ def up(
     mesh: bool = False,
     data: bool = False,
     semi_sync: bool = False,
+    backup: bool = False,
 ) -> Fleet:
     """Start a lab, or find it running with these regions. Raises LabError; what it started is gone then.
 
     `data`: with replicated stores; `semi_sync`: their database acknowledges
-    only what its replica has.
+    only what its replica has. `backup`: with Velero and its bucket.
     """
-    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync)
+    lab = NativeLab(topology(regions, backup), paths, mesh, data, semi_sync, backup)
     _ = lab.sites  # refuses a lab that cannot have them
-    doctor.refuse(len(regions), mesh, data)
-    parts = find_parts(mesh, data)
+    doctor.refuse(len(regions), mesh, data, backup)
+    parts = find_parts(mesh, data, backup)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -145,7 +161,8 @@ def down(paths: LabPaths, say: Say) -> None:
 def kill(region: str, paths: LabPaths, part: str | None = None) -> None:
     """Take the region away as a real loss does: its links fall silent, then everything in it dies.
 
-    With `part` only that one dies: istiod, gateway, mariadb or redis. Raises LabError.
+    With `part` only that one dies: istiod, gateway, mariadb, redis or velero.
+    `store` in the place of a region is the bucket of backups. Raises LabError.
     """
     with _held(region, paths) as held:
         held.kill_part(part) if part else held.kill()
@@ -163,7 +180,8 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
     With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
-        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None)
+        lab = load(paths)
+        parts = find_parts(lab.mesh, lab.data, lab.backup)
         if part:
             held.restore_part(part, parts, deadline)
             lab.settle()
@@ -172,16 +190,16 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
 
 
 def power_state(region: str, paths: LabPaths, part: str | None = None) -> State:
-    """`up`, `dead` or `frozen`: the region, one part of its mesh, or one store. Raises LabError."""
-    found = load(paths).region(region)
+    """`up`, `dead` or `frozen`: the region, one part of it, or the bucket. Raises LabError."""
+    found = load(paths).member(region)
     return found.part_state(part) if part else found.state()
 
 
 @contextmanager
-def _held(region: str, paths: LabPaths) -> Iterator[RegionLab]:
-    """The region, kept from `up`, `down` and other commands on it."""
+def _held(region: str, paths: LabPaths) -> Iterator[RegionLab | BucketLab]:
+    """The region or the bucket, kept from `up`, `down` and other commands on it."""
     with machine.lock(shared=True):
-        lab = load(paths).region(region)
+        lab = load(paths).member(region)
         with machine.lock(paths.member(region) / "lock"):
             yield lab
 
@@ -192,20 +210,27 @@ def _runs(lab: NativeLab) -> bool:
     if not (spec and spec.complete and mine and Group(lab.cgroups, ROOT).pids()):
         return False
     wanted = tuple(region.name for region in lab.net.regions)
-    if (spec.regions, spec.mesh, spec.data, spec.semi_sync) != (wanted, lab.mesh, lab.data, lab.semi_sync):
+    found = (spec.regions, spec.mesh, spec.data, spec.semi_sync, spec.backup)
+    if found != (wanted, lab.mesh, lab.data, lab.semi_sync, lab.backup):
         stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
         what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
+        what += " and backups" if spec.backup else ""
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 
 
 def _complete(lab: NativeLab, parts: Parts, say: Say) -> None:
     """The lab runs; bring back what a drill or a crash took."""
+    if lab.bucket:
+        lab.bucket.restore(parts, DEADLINE)
     for region in lab.regions:
         if region.state() != "up":
             say(f"{region.net.name}: {region.state()}, restoring")
             region.restore(parts, DEADLINE, lab.settle)
     lab.start_mesh(parts, DEADLINE)
+    for region in lab.regions:
+        if region.velero:
+            region.velero.start(parts)
     if lab.stores:
         lab.stores.start(parts, DEADLINE)
     if not lab.edge.alive():
@@ -220,9 +245,12 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
         say(f"{time.monotonic() - began:5.1f} s  {what}")
 
     regions = tuple(region.name for region in lab.net.regions)
-    spec = machine.borrow(lab.paths, machine.Spec(regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync))
+    wanted = machine.Spec(regions, mesh=lab.mesh, data=lab.data, semi_sync=lab.semi_sync, backup=lab.backup)
+    spec = machine.borrow(lab.paths, wanted)
     if lab.data:
         logins.make(lab.paths)
+    if lab.backup:
+        logins.make_bucket(lab.paths)
     network.claim_bridge(str(lab.paths.root))
     network.create(lab.net)
     tell("namespaces and links")
@@ -230,7 +258,8 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     def create(region: RegionLab) -> None:
         end = lab.net.wires[f"{EDGE}-{region.net.name}"].end_of(EDGE)
         own = [e.address for wire in lab.net.wires.values() for e in wire.ends if e.member == region.net]
-        region.create(parts, Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh, lab.data), DEADLINE, tell)
+        hosts = Hosts(f"{end.address}:{EDGE_ADMIN_PORT}", own, lab.mesh, lab.data, lab.backup)
+        region.create(parts, hosts, DEADLINE, tell)
 
     def create_stores(stores: Stores) -> None:
         stores.create(parts, DEADLINE)
@@ -242,11 +271,16 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
             if lab.stores:
                 jobs.append(pool.submit(create_stores, lab.stores))
             lab.edge.start(parts)
+            if lab.bucket:
+                lab.bucket.start(parts)
             for job in jobs:
                 job.result()
             if lab.mesh:
                 lab.start_mesh(parts, DEADLINE)
                 tell("mesh ready")
+            if lab.bucket:
+                _back_up(lab)
+                tell("first backup")
         except BaseException:
             # The threads wait for processes: without these they end at once.
             lab.end_processes()
@@ -254,6 +288,14 @@ def _create(lab: NativeLab, parts: Parts, say: Say) -> None:
     lab.edge.wait(30.0)
     tell("edge green")
     replace(spec, complete=True).write(lab.paths)
+
+
+def _back_up(lab: NativeLab) -> None:
+    """The first backup, of everything that there is to back up by now."""
+    veleros = [region.velero for region in lab.regions if region.velero]
+    for velero in veleros:
+        velero.wait_for_location(DEADLINE)
+    veleros[0].back_up(DEADLINE)
 
 
 @contextmanager

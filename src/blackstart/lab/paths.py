@@ -33,7 +33,7 @@ class LabPaths:
 
     @property
     def secrets(self) -> Path:
-        """Passwords of the stores, a file each."""
+        """Passwords of the stores and keys of the bucket, a file each."""
         return self.root / "secrets"
 
     def member(self, name: str) -> Path:

@@ -1,4 +1,7 @@
-"""Where the parts of a region's mesh listen, and its stores. istiod and the gateway's administration: inside only."""
+"""Where the parts of a region's mesh listen, its stores, its Velero, and the bucket.
+
+istiod, the gateway's administration and Velero's metrics: inside only.
+"""
 
 GATEWAY = 8088
 GATEWAY_ADMIN = 15000
@@ -8,3 +11,6 @@ XDS = 15010
 
 MARIADB = 3306
 REDIS = 6379
+
+S3 = 9000
+VELERO_METRICS = 8085

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Literal
 
 from blackstart.fleet.model import Place
-from blackstart.lab import commands, network
+from blackstart.lab import backup, commands, network
 from blackstart.lab.api import Api, container_ids
+from blackstart.lab.backupregion import RegionBackup
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
 from blackstart.lab.data import KINDS, Site
@@ -58,6 +59,7 @@ class RegionLab:
     cgroups: Hierarchy
     has_mesh: bool = False
     site: Site | None = None
+    backup_site: backup.Site | None = None
 
     @cached_property
     def mesh(self) -> RegionMesh | None:
@@ -68,6 +70,12 @@ class RegionLab:
     def data(self) -> RegionData | None:
         """MariaDB and Redis; None where the lab has none here."""
         return RegionData(self.net, self.paths, self.processes, self.site) if self.site else None
+
+    @cached_property
+    def velero(self) -> RegionBackup | None:
+        """Velero; None in a lab without backups."""
+        site = self.backup_site
+        return RegionBackup(site, self.paths, self.files, self.processes, self.api) if site else None
 
     @cached_property
     def files(self) -> RegionFiles:
@@ -106,18 +114,20 @@ class RegionLab:
         say(f"{name}: images imported")
         self._wait_for_api(deadline)
         say(f"{name}: API server ready")
-        for obj in (*demo(name), *(self.data.order_service() if self.data else ())):
+        services = self.data.order_service() if self.data else ()
+        for obj in (*demo(name), *services, *(backup.content() if self.velero else ())):
             self.api.apply(obj)
         # It is large, and nobody needs it before the first drill.
-        with ThreadPoolExecutor(max_workers=2) as background:
+        with ThreadPoolExecutor(max_workers=3) as background:
             guardian = background.submit(lambda: self._import_image(parts, guardian_image()))
             mesh = background.submit(self.mesh.install, parts) if self.mesh else None
+            velero = background.submit(self.velero.create, parts) if self.velero else None
             self._start_workers(parts)
             self._wait_until_settled(frozenset(), deadline)
             say(f"{name}: pods Ready")
-            guardian.result()
-            if mesh:
-                mesh.result()
+            for job in (guardian, mesh, velero):
+                if job:
+                    job.result()
 
     def kill(self) -> None:
         """Take the region away as a real loss does: its links fall silent, then everything in it dies."""
@@ -166,12 +176,16 @@ class RegionLab:
         if self.data:
             self.data.start(parts)
             self.data.wait(deadline)
+        if self.velero:
+            self.velero.start(parts)
         unsilence(self.net)
         self.events.write("restore", "reachable")
         settle()
         self._wait_until_settled(stale, deadline)
         if self.mesh:
             self.mesh.wait(deadline)
+        if self.velero:
+            self.velero.wait(deadline)
         self.events.write("restore", "ready")
 
     def state(self) -> State:
@@ -182,26 +196,30 @@ class RegionLab:
         return "up" if whole and not is_silent(self.net) else "dead"
 
     def kill_part(self, part: str) -> None:
-        """End one part of the mesh, or one store; the region stays up without it. Raises LabError."""
+        """End one part of the mesh, one store, or Velero; the region stays up without it. Raises LabError."""
         self._refuse_unless_up()
         self._owner(part).kill_part(part)
         self.events.write("kill", f"{part} killed")
 
     def restore_part(self, part: str, parts: Parts, deadline: float) -> None:
-        """Bring one part of the mesh, or one store, back; returns once it answers. Raises LabError."""
+        """Bring one part of the mesh, one store, or Velero, back; returns once it answers. Raises LabError."""
         self._refuse_unless_up()
         self._owner(part).restore_part(part, parts, deadline)
         self.events.write("restore", f"{part} ready")
 
     def part_state(self, part: str) -> State:
-        """Of one part of the mesh or one store; in a frozen region nothing runs. Raises LabError."""
+        """Of one such part; in a frozen region nothing runs. Raises LabError."""
         owner = self._owner(part)
         if self.group.frozen():
             return "frozen"
         return "up" if owner.alive(part) else "dead"
 
-    def _owner(self, part: str) -> RegionMesh | RegionData:
-        owner, what, option = (self.data, "stores", "data") if part in KINDS else (self.mesh, "mesh", "mesh")
+    def _owner(self, part: str) -> RegionMesh | RegionData | RegionBackup:
+        found: dict[str, tuple[RegionMesh | RegionData | RegionBackup | None, str, str]] = {
+            **dict.fromkeys(KINDS, (self.data, "stores", "data")),
+            backup.VELERO: (self.velero, "Velero", "backup"),
+        }
+        owner, what, option = found.get(part, (self.mesh, "mesh", "mesh"))
         if owner is None:
             raise LabError(
                 f"region {self.net.name} has no {what}; `blackstart lab up --{option}` makes a lab with it"

@@ -27,6 +27,7 @@ _USERS: dict[str, tuple[str, list[str]]] = {
     "istiod": ("blackstart-istiod", ["system:masters"]),
     "kube-proxy": ("system:kube-proxy", []),
     "prometheus": (PROMETHEUS_USER, []),
+    "velero": ("velero", ["system:masters"]),
 }
 _API_NAMES = ["kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"]
 
@@ -69,14 +70,15 @@ class Hosts:
     """What a region must know of the rest of the lab.
 
     edge_admin: host:port at which the edge answers it. addresses: its own, at
-    which other regions reach its API server. mesh, data: whether there is a mesh,
-    and whether there are stores.
+    which other regions reach its API server. mesh, data, backup: whether
+    there is a mesh, whether there are stores, and whether there is Velero.
     """
 
     edge_admin: str
     addresses: Sequence[str] = ()
     mesh: bool = False
     data: bool = False
+    backup: bool = False
 
 
 def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, hosts: Hosts) -> None:
@@ -85,7 +87,7 @@ def write_region(files: RegionFiles, net: RegionNet, parts: Parts, cgroup: str, 
         (files.folder / name).mkdir(parents=True, exist_ok=True)
     _write_pki(files, net, hosts.addresses)
     server = f"https://{net.address}:6443"
-    for user in ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy"):
+    for user in ("admin", "controller-manager", "scheduler", "kubelet", "kube-proxy", "velero"):
         config = configs.kubeconfig(net.name, server, files.pki("ca").cert, files.pki(user))
         _write(files.kubeconfig(user), config, 0o600)
     resolv = files.folder / "resolv.conf"
@@ -124,6 +126,7 @@ def metrics_targets(files: RegionFiles, net: RegionNet, hosts: Hosts | None = No
         key=client.key,
         edge=hosts.edge_admin if hosts else None,
         mesh=bool(hosts and hosts.mesh),
+        backup=bool(hosts and hosts.backup),
     )
 
 

@@ -88,12 +88,28 @@ MESH = (
         beside={CRDS: ("istio.io/istio", "manifests/charts/base/files/crd-all.gen.yaml")},
     ),
 )
+# Velero v1.18.3 and its plug-in for S3 v1.14.3; their CRDs are printed by Velero itself.
+BACKUP = (
+    Tool(
+        "velero",
+        "toolchain/velero",
+        "github.com/vmware-tanzu/velero/cmd/velero",
+        f"{_PLAIN} -X github.com/vmware-tanzu/velero/pkg/buildinfo.Version=v1.18.3",
+        seconds=200,
+    ),
+    Tool(
+        "velero-plugin-for-aws",
+        "toolchain/velero-plugin-for-aws",
+        "github.com/vmware-tanzu/velero-plugin-for-aws/velero-plugin-for-aws",
+        seconds=185,
+    ),
+)
 KIND = (NATIVE[0], Tool("kind", "toolchain/kind", "sigs.k8s.io/kind", seconds=25))
 
 
-def tools(mesh: bool) -> tuple[Tool, ...]:
-    """What a native lab needs, with or without a mesh."""
-    return (*NATIVE, *MESH) if mesh else NATIVE
+def tools(mesh: bool = False, backup: bool = False) -> tuple[Tool, ...]:
+    """What a native lab needs, with or without a mesh, with or without backups."""
+    return (*NATIVE, *(MESH if mesh else ()), *(BACKUP if backup else ()))
 
 
 def cache_dir() -> Path:

@@ -20,15 +20,16 @@ MGMT = "mgmt0"
 PREFIX = "bs-"
 EDGE = "edge"
 OBSERVER = "observer"
+STORE = "store"
 MAX_REGIONS = 8
 
-_RESERVED = {EDGE, OBSERVER, "obs", "operator", "mgmt"}
+_RESERVED = {EDGE, OBSERVER, STORE, "obs", "operator", "mgmt"}
 _NAME = re.compile(r"[a-z][a-z0-9]{0,9}")
 
 
 @dataclass(frozen=True)
 class Member:
-    """A network namespace of the lab: a region, the edge, or the observer."""
+    """A network namespace of the lab: a region, the edge, the observer, or the bucket of backups."""
 
     name: str
     namespace: str
@@ -95,10 +96,12 @@ class Topology:
     edge: Member
     observer: Member
     wires: dict[str, Wire]
+    store: Member | None = None
+    """Where the bucket of backups is, in a lab with backups."""
 
     @property
     def members(self) -> tuple[Member, ...]:
-        return (*self.regions, self.edge, self.observer)
+        return (*self.regions, self.edge, self.observer, *([self.store] if self.store else []))
 
     def meeting(self) -> dict[str, str]:
         """The ends of the link between the first two regions, which both of these reach; nothing with one region."""
@@ -113,20 +116,25 @@ class Topology:
         raise KeyError(f"no region {name!r} in this lab; known: {', '.join(r.name for r in self.regions)}")
 
 
-def topology(regions: Sequence[str]) -> Topology:
-    """The lab with these regions, in the order of preference. Raises LabError for impossible names."""
+def topology(regions: Sequence[str], backup: bool = False) -> Topology:
+    """The lab with these regions, in the order of preference. Raises LabError for impossible names.
+
+    `backup`: with a bucket, which each region has a link to.
+    """
     _check(regions)
     nets = tuple(RegionNet(name, PREFIX + name, f"198.18.0.{10 + n}", n) for n, name in enumerate(regions, start=1))
     edge = Member(EDGE, PREFIX + EDGE, "198.18.0.20")
     observer = Member(OBSERVER, PREFIX + "obs", "198.18.0.21")
+    store = Member(STORE, PREFIX + STORE, "198.18.0.22") if backup else None
     pairs: list[tuple[Member, Member]] = [
         *combinations(nets, 2),
         *((edge, region) for region in nets),
         *((observer, region) for region in nets),
         (observer, edge),
+        *((store, region) for region in nets if store),
     ]
     wires = [_wire(k, a, b) for k, (a, b) in enumerate(pairs)]
-    return Topology(nets, edge, observer, {wire.name: wire for wire in wires})
+    return Topology(nets, edge, observer, {wire.name: wire for wire in wires}, store)
 
 
 def _wire(number: int, a: Member, b: Member) -> Wire:
