@@ -13,6 +13,7 @@ from typing import Any
 from kubeapi import KubeApi
 
 from blackstart.fleet.errors import FleetError
+from blackstart.fleet.model import Fleet
 
 Json = dict[str, Any]
 
@@ -109,17 +110,10 @@ class MemoryBucket:
         self.content: dict[str, bytes] = {}
         self.away = False
 
-    def get(self, key: str) -> bytes | None:
-        self._ask()
-        return self.content.get(key)
-
-    def keys(self, prefix: str) -> list[str]:
-        self._ask()
-        return sorted(key for key in self.content if key.startswith(prefix))
-
-    def _ask(self) -> None:
+    def fetch(self, fleet: Fleet, key: str) -> bytes | None:
         if self.away:
             raise FleetError("the bucket does not answer: connection refused")
+        return self.content.get(key)
 
     def put(
         self,

@@ -19,6 +19,7 @@ from blackstart.evidence.records import Body, FaultEvent, FaultState
 from blackstart.evidence.restores import Restored
 from blackstart.evidence.undo import Store
 from blackstart.faults import restored
+from blackstart.faults.backing_up import fresh_name
 from blackstart.faults.base import Conflict
 from blackstart.faults.inject import Context, restore_all
 from blackstart.faults.marks import LABEL
@@ -29,6 +30,7 @@ from blackstart.schema.errors import BlackstartError
 from blackstart.schema.procedure import Step
 
 RUN = "run-1"
+BACKUPS = f"/apis/velero.io/v1/namespaces/{VELERO}/backups"
 UIDS = {"us": "uid-us", "eu": "uid-eu"}
 
 
@@ -48,7 +50,7 @@ class Rig:
             Promotions(folder / "state"),
             undo=Store(folder / "state"),
             tell=self.told.append,
-            bucket=lambda fleet: self.bucket,
+            fetch=self.bucket.fetch,
         )
 
     def document(self) -> dict[str, Any]:
@@ -74,8 +76,12 @@ class Rig:
             },
         }
 
+    def known(self, name: str) -> None:
+        """The region's Velero has noticed a backup."""
+        self.api.objects[f"{BACKUPS}/{name}"] = json.loads(self.bucket.content[f"backups/{name}/velero-backup.json"])
+
     def do(self, deadline: float = 5.0, **changes: Any) -> str:
-        wanted = {"backup": "newest", "from": "primary", "to": "standby", "sync": "post", **changes}
+        wanted = {"backup": "nightly", "from": "primary", "to": "standby", "sync": "post", **changes}
         wanted.setdefault("namespaces", {"production": "production-dr"})
         return run_step(self.work, Step.model_validate({"name": "restore", "deadline": deadline, "restore": wanted}))
 
@@ -172,7 +178,7 @@ def test_a_restore_into_another_namespace(rig: Rig) -> None:
 def test_an_empty_backup(rig: Rig) -> None:
     rig.bucket.put("nothing", production()[:2], at="2026-01-02T00:00:00Z")
     with pytest.raises(StepError, match="nothing of namespace 'production'"):
-        rig.do()
+        rig.do(backup="nothing")
     assert rig.record.backup == "nothing"
 
 
@@ -233,28 +239,47 @@ def test_waiting_for_velero_to_notice_a_backup(rig: Rig) -> None:
     assert rig.record.brought == "there"
 
 
-def test_which_backup(rig: Rig) -> None:
-    labels = {LABEL: RUN}
-    rig.bucket.put("by-hand", production(), at="2026-01-03T00:00:00Z")
-    rig.bucket.put("half", production(), at="2026-01-04T00:00:00Z", phase="PartiallyFailed")
-    rig.bucket.put("other", production(), at="2026-01-05T00:00:00Z", namespaces=["staging"])
-    with pytest.raises(StepError, match="this run took no backup"):
-        rig.do(backup="fresh")
-    with pytest.raises(StepError, match="there is no backup 'none'"):
-        rig.do(backup="none")
-    with pytest.raises(StepError, match="'half' is PartiallyFailed"):
-        rig.do(backup="half")
-    with pytest.raises(StepError, match="no such backup holds production"):
-        rig.do(backup="other")
+def test_a_backup_that_cannot_be_used(rig: Rig) -> None:
+    rig.bucket.put("half", production(), phase="PartiallyFailed")
+    rig.bucket.put("other", production(), namespaces=["staging"])
+    for name, says in (
+        ("none", "backup 'none' is not in the bucket"),
+        ("half", "'half' is PartiallyFailed"),
+        ("other", "'other' does not hold production"),
+        ("fresh", "is not in the bucket"),
+    ):
+        with pytest.raises(StepError, match=says):
+            rig.do(backup=name)
+    assert rig.velero.restores == []
+
+
+def test_the_newest_is_one_that_the_region_knows_and_the_bucket_has(rig: Rig) -> None:
+    with pytest.raises(StepError, match="standby knows no completed backup"):
+        rig.do(backup="newest")
+    for name, at, labels in (
+        ("older", "2026-01-01T00:00:00Z", {"velero.io/schedule-name": "nightly"}),
+        ("by-hand", "2026-01-03T00:00:00Z", {}),
+        ("lost", "2026-01-05T00:00:00Z", {}),
+    ):
+        rig.bucket.put(name, production(), at=at, labels=labels)
+        rig.known(name)
+    rig.bucket.put("half", production(), at="2026-01-06T00:00:00Z", phase="PartiallyFailed")
+    rig.known("half")
+    del rig.bucket.content["backups/lost/velero-backup.json"]
+    with pytest.raises(StepError, match="backup 'lost' is not in the bucket"):
+        rig.do(backup="newest")
+    del rig.api.objects[f"{BACKUPS}/lost"]
     rig.do(backup="newest")
     assert rig.record.backup == "by-hand"
     rig.put_back()
     rig.do(backup="newest-scheduled")
-    assert rig.record.backup == "nightly"
-    rig.put_back()
-    rig.bucket.put("blackstart-fresh", production(), at="2025-01-01T00:00:00Z", labels=labels)
+    assert (rig.record.backup, rig.record.brought) == ("older", "there")
+
+
+def test_the_fresh_one_is_the_run_s_own(rig: Rig) -> None:
+    rig.bucket.put(fresh_name(RUN, "production"), production(), at="2025-01-01T00:00:00Z")
     rig.do(backup="fresh")
-    assert rig.record.backup == "blackstart-fresh"
+    assert rig.record.backup == fresh_name(RUN, "production")
 
 
 @pytest.mark.parametrize("point", ["armed", "slip", "namespaces", "created"])

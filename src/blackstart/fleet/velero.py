@@ -1,4 +1,4 @@
-"""Velero's objects in a cluster, and where it keeps its files in a bucket."""
+"""Velero's objects in a cluster, and the names of its files in a bucket."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from blackstart.fleet.objects import Object, Ref
 
 BACKUPS, RESTORES = "velero.io/v1/backups", "velero.io/v1/restores"
 SCHEDULE_LABEL, LOCATION_LABEL = "velero.io/schedule-name", "velero.io/storage-location"
-FINALIZERS = ("restores.velero.io/external-resources-finalizer",)
 
-BACKUP_ENDS = ("Completed", "PartiallyFailed", "Failed", "FailedValidation")
-RESTORE_ENDS = BACKUP_ENDS
+ENDS = ("Completed", "PartiallyFailed", "Failed", "FailedValidation")
+"""The phases in which nothing more happens to a Backup or a Restore."""
 
 
 @dataclass(frozen=True)
@@ -56,33 +55,24 @@ def moment(text: object) -> datetime | None:
         return None
 
 
-def contents_key(prefix: str, backup: str) -> str:
-    """The tarball of a backup."""
-    return _under(prefix, f"backups/{backup}/{backup}.tar.gz")
+def contents_key(backup: str) -> str:
+    """The tarball of a backup, below the prefix of its location."""
+    return f"backups/{backup}/{backup}.tar.gz"
 
 
-def metadata_key(prefix: str, backup: str) -> str:
+def metadata_key(backup: str) -> str:
     """The object of a backup."""
-    return _under(prefix, f"backups/{backup}/velero-backup.json")
+    return f"backups/{backup}/velero-backup.json"
 
 
-def backups_prefix(prefix: str) -> str:
-    """Below which every backup has its folder."""
-    return _under(prefix, "backups/")
-
-
-def list_key(prefix: str, restore: str) -> str:
+def list_key(restore: str) -> str:
     """What became of each object of a restore."""
-    return _under(prefix, f"restores/{restore}/restore-{restore}-resource-list.json.gz")
+    return f"restores/{restore}/restore-{restore}-resource-list.json.gz"
 
 
-def results_key(prefix: str, restore: str) -> str:
+def results_key(restore: str) -> str:
     """The errors and warnings of a restore."""
-    return _under(prefix, f"restores/{restore}/restore-{restore}-results.gz")
-
-
-def _under(prefix: str, path: str) -> str:
-    return f"{prefix.strip('/')}/{path}" if prefix.strip("/") else path
+    return f"restores/{restore}/restore-{restore}-results.gz"
 
 
 def restore_ref(namespace: str, name: str) -> Ref:

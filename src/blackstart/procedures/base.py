@@ -19,7 +19,7 @@ from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.faults.base import Fencing, unfenced
 from blackstart.fleet.model import Fleet
-from blackstart.procedures.bucket import Bucket, open_bucket
+from blackstart.procedures.bucket import Fetch, fetch
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.procedure import KINDS, Step
 
@@ -86,7 +86,7 @@ class Work:
     `stopped`: the run ends early; only steps that may be left half done look
     at it. `confirmed`: names of manual steps that were answered beforehand.
     `undo`, `fence`: for steps that make something that has to be taken away;
-    `tell`: takes records for the evidence, from any thread. `images`: what
+    `fetch`: asks the bucket of the backups; `tell`: takes records for the evidence, from any thread. `images`: what
     ran before the fault, image -> digest, by region and namespace.
     """
 
@@ -100,7 +100,7 @@ class Work:
     undo: Store = field(default_factory=Store)
     fence: Fencing = unfenced
     tell: Callable[[Body], None] = field(default=lambda body: None)
-    bucket: Callable[[Fleet], Bucket] = open_bucket
+    fetch: Fetch = fetch
     images: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
 

@@ -47,30 +47,26 @@ def held(fleet: Fleet, source: str, namespaces: Iterable[str]) -> list[Held]:
     ]
 
 
-def choose(wanted: Restore, backups: Iterable[Backup], namespaces: Iterable[str], run: str) -> Backup:
-    """The backup that the step asks for. Raises StepError."""
-    names, known = list(namespaces), sorted(backups, key=_age)
-    match wanted.backup:
-        case "fresh":
-            found = [backup for backup in known if backup.run == run]
-            none = "this run took no backup; let the experiment do so before its fault: backups.back_up"
-        case "newest":
-            found = [backup for backup in known if backup.phase == "Completed"]
-            none = "there is no completed backup"
-        case "newest-scheduled":
-            found = [backup for backup in known if backup.phase == "Completed" and backup.schedule]
-            none = "there is no completed backup of a schedule"
-        case name:
-            found = [backup for backup in known if backup.name == name]
-            none = f"there is no backup {name!r}"
+def newest(wanted: Restore, known: Iterable[Backup], namespaces: Iterable[str]) -> str:
+    """The name of the newest completed backup of these namespaces that a region knows. Raises StepError."""
+    names, backups = list(namespaces), sorted(known, key=_age)
+    scheduled = wanted.backup == "newest-scheduled"
+    found = [b for b in backups if b.phase == "Completed" and b.holds(names) and (b.schedule or not scheduled)]
     if not found:
-        raise StepError(f"{none}; known: {', '.join(backup.name for backup in known) or 'none'}")
-    holding = [backup for backup in found if backup.holds(names)]
-    if not holding:
-        raise StepError(f"no such backup holds {', '.join(names)}; there is {', '.join(b.name for b in found)}")
-    if (newest := holding[-1]).phase != "Completed":
-        raise StepError(f"backup {newest.name!r} is {newest.phase}, not Completed: nothing is restored from it")
-    return newest
+        what = "backup of a schedule" if scheduled else "backup"
+        said = ", ".join(f"{backup.name} ({backup.phase})" for backup in backups) or "none"
+        raise StepError(f"{wanted.target} knows no completed {what} that holds {', '.join(names)}; it knows: {said}")
+    return found[-1].name
+
+
+def usable(backup: Backup, namespaces: Iterable[str]) -> Backup:
+    """The backup, if it is whole and holds the namespaces. Raises StepError."""
+    names = list(namespaces)
+    if backup.phase != "Completed":
+        raise StepError(f"backup {backup.name!r} is {backup.phase}, not Completed: nothing is restored from it")
+    if not backup.holds(names):
+        raise StepError(f"backup {backup.name!r} does not hold {', '.join(names)}")
+    return backup
 
 
 def _age(backup: Backup) -> tuple[float, str]:

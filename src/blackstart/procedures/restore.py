@@ -9,6 +9,7 @@ from typing import Any
 
 from blackstart.evidence.records import FaultState, Interval
 from blackstart.evidence.restores import Restored
+from blackstart.faults.backing_up import fresh_name
 from blackstart.faults.clusters import open_kube
 from blackstart.fleet.backups import Velero
 from blackstart.fleet.kube import Kube, KubeError
@@ -19,7 +20,7 @@ from blackstart.fleet.velero import BACKUPS, Backup, backup_of
 from blackstart.procedures import proof, reborn, restoring
 from blackstart.procedures.archive import Kept
 from blackstart.procedures.base import By, Deadline, Kind, Late, NotExecuted, StepError, Work
-from blackstart.procedures.choice import Held, choose, held, namespaces_of
+from blackstart.procedures.choice import Held, held, namespaces_of, newest, usable
 from blackstart.procedures.restoring import Place
 from blackstart.procedures.vault import Vault
 from blackstart.schema.errors import BlackstartError
@@ -105,7 +106,7 @@ class _Run:
     def go(self) -> str:
         """Raises BlackstartError."""
         vault = _vault(self.work)
-        backup = choose(self.wanted, self._backups(vault), self.spaces, self.work.run)
+        backup = self._backup(vault)
         started = backup.started.isoformat().replace("+00:00", "Z") if backup.started else None
         self.book.note(backup=backup.name, schedule=backup.schedule, backup_started=started)
         brought = restoring.known_there(self.place, backup, self.wanted, self.deadline)
@@ -135,11 +136,17 @@ class _Run:
         trouble = _phase(status) or self._works(kept, scope)
         return self._prove(vault, ref.name, kept, scope, trouble)
 
-    def _backups(self, vault: Vault) -> list[Backup]:
-        """Those that the region knows, and those that only the bucket has yet. A bucket that is away ends it."""
-        there = self.place.kube.select(BACKUPS, self.place.namespace)
-        known = {raw["metadata"]["name"]: backup_of(raw, RUN_LABEL) for raw in there}
-        return list({**{backup.name: backup for backup in vault.backups()}, **known}.values())
+    def _backup(self, vault: Vault) -> Backup:
+        """The one that is asked for, as the bucket describes it: what a region knows may be there no more."""
+        match self.wanted.backup:
+            case "fresh":
+                name = fresh_name(self.work.run, *self.spaces) if len(self.spaces) == 1 else ""
+            case "newest" | "newest-scheduled":
+                there = self.place.kube.select(BACKUPS, self.place.namespace)
+                name = newest(self.wanted, [backup_of(raw, RUN_LABEL) for raw in there], self.spaces)
+            case named:
+                name = named
+        return usable(vault.backup(name), self.spaces)
 
     def _scope(self) -> proof.Scope:
         workloads: dict[str, list[tuple[str, str]]] = {}
@@ -214,10 +221,9 @@ class _Run:
 
 
 def _vault(work: Work) -> Vault:
-    backups = work.fleet.backups
-    if backups is None:
+    if work.fleet.backups is None:
         raise StepError(f"fleet {work.fleet.fleet!r} has no `backups`; say where the bucket of its backups is")
-    return Vault(work.bucket(work.fleet), backups.prefix)
+    return Vault(work.fleet, work.fetch)
 
 
 def _phase(status: Object) -> str:

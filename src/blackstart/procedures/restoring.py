@@ -15,7 +15,7 @@ from blackstart.faults.restored import KIND, NAMESPACES, RestoredData, made
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import RUN_LABEL
 from blackstart.fleet.objects import Object, Ref
-from blackstart.fleet.velero import LOCATION_LABEL, RESTORE_ENDS, RESTORES, Backup, backup_ref, restore_ref
+from blackstart.fleet.velero import ENDS, LOCATION_LABEL, RESTORES, Backup, backup_ref, restore_ref
 from blackstart.procedures.archive import Kept
 from blackstart.procedures.base import Deadline, StepError, Work
 from blackstart.schema.restore import Restore
@@ -132,7 +132,7 @@ def ended(place: Place, ref: Ref, deadline: Deadline) -> Object:
             raise StepError(f"{ref} in {place.region} was deleted while it went on")
         status: Object = found.get("status") or {}
         last = str(status.get("phase") or "no phase yet: is Velero running?")
-        return status if last in RESTORE_ENDS else None
+        return status if last in ENDS else None
 
     return deadline.until(lambda: f"{ref} in {place.region}: {last}", look)
 
