@@ -115,7 +115,7 @@ def content(kind: str, name: str, folder: Path, edit: Callable[[dict[str, Any]],
 
 
 def shipped(kind: str, mesh: bool = False) -> list[str]:
-    """The names of shipped drills or experiments about a mesh, or about neither a mesh nor stores."""
+    """The names of shipped drills or experiments about a mesh, or about what every lab has."""
     return sorted(file.stem for file in (ROOT / kind).glob("*.yaml") if _about(file) == ({"mesh"} if mesh else set()))
 
 
@@ -123,7 +123,7 @@ def _about(file: Path) -> set[str]:
     document = yaml.safe_load(file.read_text())
     if "experiment" in document:
         return _about(ROOT / "experiments" / f"{document['experiment']}.yaml")
-    return {"mesh", "data"} & set(document.get("tags", []))
+    return {"mesh", "data", "backup"} & set(document.get("tags", []))
 
 
 def kubectl(region: Region, *argv: str, stdin: str | None = None) -> str:

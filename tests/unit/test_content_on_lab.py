@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contentkit import mesh_fleet, needs_data, needs_mesh
+from contentkit import mesh_fleet, needs_backup, needs_data, needs_mesh
 
 from blackstart.lab import kindfiles
 from blackstart.lab.data import sites
@@ -21,7 +21,8 @@ from blackstart.probes.mesh import MeshSpec, host_of, mesh_of
 from blackstart.schema.content import content_dir
 
 ALL = sorted(content_dir("drills").glob("*.yaml"))
-DRILLS = [file for file in ALL if not needs_mesh(file) and not needs_data(file)]
+BACKUP_DRILLS = [file for file in ALL if needs_backup(file)]
+DRILLS = [file for file in ALL if not (needs_mesh(file) or needs_data(file) or needs_backup(file))]
 MESH_DRILLS = [file for file in ALL if needs_mesh(file)]
 DATA_DRILLS = [file for file in ALL if needs_data(file)]
 
@@ -48,6 +49,13 @@ def test_on_the_lab_with_stores(drill: Path, tmp_path: Path) -> None:
     net = topology(("us", "eu"))
     document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=sites(net))
     write_fleet(document, tmp_path / "fleet.yaml")
+    assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
+
+
+@pytest.mark.parametrize("drill", BACKUP_DRILLS, ids=lambda file: file.stem)
+def test_on_the_lab_with_backups(drill: Path, tmp_path: Path) -> None:
+    net = topology(("us", "eu"), backup=True)
+    write_fleet(fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}), tmp_path / "fleet.yaml")
     assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
 
 
