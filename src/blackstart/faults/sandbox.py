@@ -1,4 +1,7 @@
-"""Makes a copy of a service's namespace, beside it, for a drill to lose. It is taken away when the run ends."""
+"""Makes a copy of a service's namespace, beside it, for a drill to lose. It is taken away when the run ends.
+
+The namespace that is copied has the slip.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,6 @@ _OWN = (("v1/configmaps", "kube-root-ca.crt"), ("v1/serviceaccounts", "default")
 _NOT = ("kubectl.kubernetes.io/last-applied-configuration", "deployment.kubernetes.io/revision")
 
 
-class SandboxData(RestoredData):
-    """`source`: the namespace that is copied, which has the slip, too."""
-
-    source: str
-
-
 class Sandbox(RestoredNamespaces):
     """A copy of a namespace."""
 
@@ -46,14 +43,12 @@ class Sandbox(RestoredNamespaces):
         """`service` and `region` by role: the namespace of its workload there."""
         region, name = roles.region(fleet, args["region"]), roles.service(fleet, args["service"])
         source = roles.workload(fleet, name, region).namespace
-        data = SandboxData(
-            region=region, run="", namespace=source, source=source, names=[f"{source}{SUFFIX}"], restores=False
-        )
+        data = RestoredData(region=region, run="", namespace=source, names=[f"{source}{SUFFIX}"], restores=False)
         return [Target(f"{region}/{data.names[0]}", data.model_dump(), (region,))]
 
     def capture(self, fleet: Fleet, target: Target) -> dict[str, Any]:
         """That it is not there."""
-        data = SandboxData.model_validate(target.data)
+        data = RestoredData.model_validate(target.data)
         with open_kube(fleet, data.region) as kube:
             if kube.find(ref := Ref(NAMESPACES, "", data.names[0])) is not None:
                 raise FaultError(f"{self.kind}: {ref} is there already; remove it, or `blackstart recover`")
@@ -61,15 +56,15 @@ class Sandbox(RestoredNamespaces):
 
     def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
         """The namespace with the run's label first, then its objects."""
-        data = SandboxData.model_validate(undo.data)
+        data = RestoredData.model_validate(undo.data)
         name = data.names[0]
         with open_kube(fleet, data.region) as kube:
             marks.leave_slip(kube, undo, data.namespace, fence)
-            labels = kube.get(Ref(NAMESPACES, "", data.source))["metadata"].get("labels")
+            labels = kube.get(Ref(NAMESPACES, "", data.namespace))["metadata"].get("labels")
             fence()
             kube.create(Ref(NAMESPACES, "", name), made(name, undo.run, labels))
             for resource in COPIED:
-                for found in kube.select(resource, data.source):
+                for found in kube.select(resource, data.namespace):
                     if _worth_it(resource, found):
                         fence()
                         twin = copied(resource, found, name)
@@ -77,13 +72,13 @@ class Sandbox(RestoredNamespaces):
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
         """Its workloads are complete."""
-        data = SandboxData.model_validate(undo.data)
+        data = RestoredData.model_validate(undo.data)
 
         def look() -> str:
             with open_kube(fleet, data.region) as kube:
                 if left := _unsettled(kube, data.names[0]):
                     raise NotYet(f"{left} is not complete")
-            return f"namespace {data.names[0]} is a copy of {data.source}"
+            return f"namespace {data.names[0]} is a copy of {data.namespace}"
 
         return wait_for(f"{undo.kind} {undo.target}", within, look)
 
