@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labdrill import Ran, kubectl, run_drill, settle
+from labdrill import Ran, run_drill, settle
+from restorelab import known, left
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.fleet.model import Fleet
 from blackstart.schema.result import RestoreResult, Verdict
-
-LEFT = ("namespaces", "restores.velero.io")
 
 
 @pytest.fixture(autouse=True)
@@ -23,16 +21,6 @@ def nothing_left(backups: Fleet) -> Iterator[None]:
     settle(backups)
     for name in backups.regions:
         assert left(backups, name) == []
-
-
-def left(fleet: Fleet, region: str) -> list[str]:
-    """What carries a run's label, and namespaces of drills by their names."""
-    found = []
-    for resource in (*LEFT, "configmaps"):
-        text = kubectl(fleet.regions[region], "get", resource, "-A", "-l", "blackstart.dev/run", "-o", "json")
-        found += [f"{resource}/{item['metadata']['name']}" for item in json.loads(text)["items"]]
-    names = kubectl(fleet.regions[region], "get", "namespaces", "-o", "name").split()
-    return found + [name for name in names if name.endswith(("-dr", "-sandbox"))]
 
 
 def drill(name: str, fleet: Fleet, folder: Path, settings: dict[str, str] | None = None) -> Ran:
@@ -57,12 +45,14 @@ def test_a_fresh_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -
 
 @pytest.mark.full
 def test_the_newest_scheduled_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
     found = passed(drill("backup-restore-scheduled", backups, tmp_path))
     assert found.schedule == "production"
 
 
 @pytest.mark.full
 def test_everything_is_restored_tier_by_tier(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
     passed(drill("restore-everything", backups, tmp_path))
 
 
@@ -72,6 +62,7 @@ def test_a_lost_namespace_is_restored_in_its_place(backups: Fleet, tmp_path: Pat
 
 
 def test_without_the_bucket_nothing_can_be_restored(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
     ran = drill("bucket-loss", backups, tmp_path)
     assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
     (found,) = ran.result.restores
