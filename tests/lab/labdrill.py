@@ -157,7 +157,7 @@ def _about(file: Path) -> set[str]:
     document = yaml.safe_load(file.read_text())
     if "experiment" in document:
         return _about(ROOT / "experiments" / f"{document['experiment']}.yaml")
-    return {"mesh", "data", "global-metrics"} & set(document.get("tags", []))
+    return {"mesh", "data", "backup", "global-metrics"} & set(document.get("tags", []))
 
 
 def kubectl(region: Region, *argv: str, stdin: str | None = None) -> str:

@@ -80,6 +80,11 @@ def needs_views(file: Path) -> bool:
     return "global-metrics" in _tags(file)
 
 
+def needs_backup(file: Path) -> bool:
+    """Whether it is about backups."""
+    return "backup" in _tags(file)
+
+
 def _tags(file: Path) -> list[str]:
     if file.parent.name == "drills":
         file = content_dir("experiments") / f"{yaml.safe_load(file.read_text())['experiment']}.yaml"

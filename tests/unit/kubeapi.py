@@ -21,7 +21,9 @@ NAMESPACE = "production"
 Json = dict[str, Any]
 
 
-_PLAIN = r"(/apis?/.+/namespaces/[^/]+/[^/]+|/api/v1/nodes|/apis/rbac[^/]+/v1/cluster[^/]+)(?:/([^/]+))?"
+_PLAIN = (
+    r"(/apis?/.+/namespaces/[^/]+/[^/]+|/api/v1/(?:nodes|namespaces)|/apis/rbac[^/]+/v1/cluster[^/]+)(?:/([^/]+))?"
+)
 
 
 class KubeApi:
@@ -157,7 +159,7 @@ class KubeApi:
             return self._create(where, body)
         if name is None:
             return 200, {
-                "items": [o for p, o in self.objects.items() if p.startswith(f"{where}/") and _has(o, query)]
+                "items": [o for p, o in self.objects.items() if p.rpartition("/")[0] == where and _has(o, query)]
             }
         found = self.objects.get(f"{where}/{name}")
         if found is None:
@@ -175,7 +177,14 @@ class KubeApi:
             if any(found["metadata"][key] != value for key, value in wanted.items()):
                 return 409, {"message": "precondition failed"}
             self.collect(f"{where}/{name}")
+            if where == "/api/v1/namespaces":
+                self.empty(name)
         return 200, found
+
+    def empty(self, namespace: str) -> None:
+        """What a namespace's end does to all that is in it."""
+        for path in [path for path in self.objects if f"/namespaces/{namespace}/" in path]:
+            self.objects.pop(path, None)
 
     def _create(self, where: str, body: Json) -> tuple[int, Json]:
         path = f"{where}/{body['metadata']['name']}"

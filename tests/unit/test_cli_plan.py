@@ -37,7 +37,7 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The lab's fleet, which is not there."""
     file = tmp_path / "fleet.yaml"
     uids = {"us": "uid-us", "eu": "uid-eu"}
-    net = topology(("us", "eu"))
+    net = topology(("us", "eu"), backup=True)
     write_fleet(fleet_document(net, LabPaths(tmp_path), uids, mesh=True, sites=sites(net)), file)
     monkeypatch.setenv("BLACKSTART_FLEET", str(file))
     return file
@@ -55,8 +55,12 @@ def plain(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) ->
 
 
 def the_action(found: dict[str, Any]) -> dict[str, Any]:
-    (step,) = [step for step in found["steps"] if (step["section"], step["type"]) == ("method", "action")]
+    (step,) = the_actions(found)
     return dict(step)
+
+
+def the_actions(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [step for step in found["steps"] if (step["section"], step["type"]) == ("method", "action")]
 
 
 @pytest.mark.parametrize("experiment", BY_EXPERIMENT)
@@ -81,7 +85,8 @@ def test_shipped_drills_as_text(drill: str, lab: Path, capsys: pytest.CaptureFix
     notes = found["notes"]
     assert (len(notes), all("cannot be read" in note for note in notes)) == (2 if "semisync" in drill else 0, True)
     assert out.endswith("Refused, or not known: none\n")
-    for said in (*found["digests"].values(), *the_action(found)["breaks"], the_action(found)["why"]):
+    told = [text for step in the_actions(found) for text in (*step["breaks"], step["why"])]
+    for said in (*found["digests"].values(), *told):
         assert said in out
     assert "\x1b" not in out
 

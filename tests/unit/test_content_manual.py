@@ -30,10 +30,14 @@ OBJECTIVES = {
     "rpo": drill.RpoObjective,
     "lost-writes": drill.LostWritesObjective,
     "order": drill.OrderObjective,
+    "restored": drill.RestoredObjective,
+    "restore-rto": drill.RestoreRtoObjective,
+    "backup-rpo": drill.BackupRpoObjective,
 }
 DRILL = [
     *(drill.Drill, drill.Client, drill.Ledger, drill.Steady, drill.Phases, drill.Guard),
     *(procedure.Step, procedure.Promote, procedure.Rejoin, procedure.Rebuild, procedure.SwitchBack),
+    procedure.Restore,
 ]
 FLEET = [
     fleet.Fleet,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from contentkit import mesh_fleet, needs_data, needs_mesh, needs_multi_active, needs_views
+from contentkit import mesh_fleet, needs_backup, needs_data, needs_mesh, needs_multi_active, needs_views
 
 from blackstart.lab import kindfiles
 from blackstart.lab.data import sites
@@ -22,7 +22,8 @@ from blackstart.schema.content import content_dir
 from blackstart.schema.errors import ContentError
 
 ALL = sorted(content_dir("drills").glob("*.yaml"))
-DRILLS = [file for file in ALL if not (needs_mesh(file) or needs_data(file) or needs_views(file))]
+BACKUP_DRILLS = [file for file in ALL if needs_backup(file)]
+DRILLS = [f for f in ALL if not (needs_mesh(f) or needs_data(f) or needs_views(f) or needs_backup(f))]
 MESH_DRILLS = [file for file in ALL if needs_mesh(file)]
 DATA_DRILLS = [file for file in ALL if needs_data(file) and not needs_multi_active(file)]
 ACTIVE_DRILLS = [file for file in ALL if needs_multi_active(file)]
@@ -89,6 +90,13 @@ def test_on_the_lab_with_global_metrics(drill: Path, tmp_path: Path) -> None:
 def test_every_way_to_lose_metrics(experiment: str, tmp_path: Path) -> None:
     drill = content_dir("drills") / "metrics-region-loss.yaml"
     assert make_plan(drill, view_fleet(tmp_path), {"experiment": experiment}).notes == ()
+
+
+@pytest.mark.parametrize("drill", BACKUP_DRILLS, ids=lambda file: file.stem)
+def test_on_the_lab_with_backups(drill: Path, tmp_path: Path) -> None:
+    net = topology(("us", "eu"), backup=True)
+    write_fleet(fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}), tmp_path / "fleet.yaml")
+    assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda file: file.stem)

@@ -72,6 +72,17 @@ def step(store: dict[str, Any] | None = None, part: str = "procedure", **action:
     return {"drill": {part: [{"name": "it", **action}]}, "fleet": fleet}
 
 
+def restore(part: str = "procedure", **changes: Any) -> dict[str, Any]:
+    """A drill with a step that restores a backup."""
+    wanted = {"backup": "newest", "from": "us", "to": "eu", **changes}
+    return {"drill": {part: [{"name": "it", "restore": wanted}]}}
+
+
+def restored_elsewhere() -> dict[str, Any]:
+    found = restore(namespaces={"other": "other-dr"})
+    return {"drill": {**found["drill"], "objectives.2": {"kind": "restored", "service": "frontend"}}}
+
+
 HOME = {"failback_procedure": [{"name": "home", "switch_back": {"store": "orders", "to": "primary"}}]}
 
 
@@ -243,11 +254,21 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ),
     ("BS503", {"drill": {"procedure": [{"name": "it", "wait": "1s"}] * 2}}, 'procedure[1].name: a second step "it"'),
     (
-        "BS505",
+        "BS511",
         step({"pattern": "multi-active"}, promote={"store": "orders", "to": "us"}),
         "promote: the store is multi",
     ),
     ("BS504", step(promote={"store": "orders", "to": "us"}), "nothing switches orders back"),
+    ("BS410", method(ours("kill_bucket")), "fleet 'test' has no `backups`; say where"),
+    ("BS505", restore(), "the fleet has no `backups`; say where the bucket of the backups is"),
+    ("BS505", restore(to="us"), "us has no `velero` in fleet.yaml"),
+    ("BS505", restore(to="as"), 'procedure[0].restore.to: unknown region "as"'),
+    ("BS506", restore("failback_procedure"), "nobody takes away what it makes; move it to `procedure`"),
+    ("BS507", restore(namespaces={"x": "production"}), "'production' is a namespace of the fleet"),
+    ("BS508", restore(backup="fresh"), "the experiment takes no backup"),
+    ("BS509", {"drill": {"objectives.2": {"kind": "restored", "service": "frontend"}}}, "no step restores a backup"),
+    ("BS509", restored_elsewhere(), "no step restores 'frontend'"),
+    ("BS510", restore(), "no objective is about it; add an objective `restored`"),
 ]
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "blackhole_endpoints",
     "block_remote_api",
     "block_store_api",
+    "delete_namespace",
     "delete_pods",
     "drain_subset",
     "freeze_observer",
@@ -28,10 +29,12 @@ __all__ = [
     "isolate",
     "istiod_kill",
     "kill",
+    "kill_bucket",
     "kill_observer",
     "kill_store",
     "mesh_abort",
     "mesh_delay",
+    "sandbox",
     "scale",
     "sever",
     "sever_store",
@@ -194,6 +197,23 @@ def block_store_api(
 ) -> list[str]:
     """Cut the Thanos querier off from the store of a region's sidecar, silently. Heals as `isolate` does."""
     return _inject("block-store-api", configuration, region=region, expires=expires, lease=lease())
+
+
+def kill_bucket(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Take the bucket of the fleet's backups away, with its power commands in fleet.yaml."""
+    return _inject("kill-bucket", configuration)
+
+
+def sandbox(service: str, region: str, configuration: Configuration = None, secrets: Secrets = None) -> list[str]:
+    """Copy the namespace of a service in a region, as NAMESPACE-sandbox, for a drill to lose; `undo` deletes it."""
+    return _inject("sandbox", configuration, service=service, region=region)
+
+
+def delete_namespace(
+    service: str, region: str, configuration: Configuration = None, secrets: Secrets = None
+) -> list[str]:
+    """Delete the sandbox of a service in a region: only a namespace that this run made."""
+    return _inject("delete-namespace", configuration, service=service, region=region)
 
 
 def undo(configuration: Configuration = None, secrets: Secrets = None) -> list[str]:

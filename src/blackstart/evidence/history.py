@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from blackstart.evidence.records import (
+    MADE,
     Activity,
     Addresses,
     Check,
@@ -27,6 +28,7 @@ from blackstart.evidence.records import (
     Samples,
     Stream,
 )
+from blackstart.evidence.restores import Restored
 from blackstart.evidence.steps import StepEvent
 from blackstart.evidence.written import Convergence, StoreRead, Writes
 from blackstart.schema.forecast import Forecast
@@ -92,6 +94,11 @@ class FaultLife:
     target: str
     events: tuple[Moment[FaultEvent], ...]
 
+    @property
+    def broke(self) -> bool:
+        """Whether something was broken by it, not only made."""
+        return self.kind not in MADE
+
     def reached(self, state: FaultState) -> Moment[FaultEvent] | None:
         """The last time at which the fault came into a state."""
         return next((e for e in reversed(self.events) if e.body.state == state), None)
@@ -128,6 +135,12 @@ class History:
     addresses: Addresses | None = None
     crossings: tuple[Moment[Crossing], ...] = ()
     convergence: tuple[Moment[Convergence], ...] = ()
+    restores: tuple[Restored, ...] = ()
+
+    @property
+    def broken(self) -> tuple[FaultLife, ...]:
+        """The faults that broke something."""
+        return tuple(fault for fault in self.faults if fault.broke)
 
     @property
     def window(self) -> Window:
@@ -171,6 +184,7 @@ class _Fold:
     addresses: Addresses | None = None
     crossings: list[Moment[Crossing]] = field(default_factory=list)
     convergence: list[Moment[Convergence]] = field(default_factory=list)
+    restores: list[Restored] = field(default_factory=list)
 
     def take(self, line: Line) -> None:
         match line.body:
@@ -186,6 +200,8 @@ class _Fold:
                 self.activities.append(Moment(line.t, line.at, activity))
             case StepEvent() as step:
                 self.steps.append(Moment(line.t, line.at, step))
+            case Restored() as restored:
+                self.restores.append(restored)
             case Check() as check:
                 self.checks.append(Moment(line.t, line.at, check))
             case Reading() as reading:
@@ -255,6 +271,7 @@ def fold(lines: Iterable[Line]) -> History:
         addresses=state.addresses,
         crossings=tuple(state.crossings),
         convergence=tuple(state.convergence),
+        restores=tuple(state.restores),
     )
 
 

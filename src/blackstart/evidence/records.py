@@ -13,6 +13,7 @@ from pydantic import Field, TypeAdapter
 
 from blackstart.evidence.record import Reason as Reason
 from blackstart.evidence.record import Record
+from blackstart.evidence.restores import Restored
 from blackstart.evidence.steps import StepEvent
 from blackstart.evidence.written import Convergence, StoreRead, Writes
 from blackstart.schema.forecast import Forecast
@@ -128,6 +129,10 @@ class FaultState(StrEnum):
     REVERTED = "reverted"
     CONFIRMED_REVERTED = "confirmed_reverted"
     CONFLICT = "conflict"
+
+
+MADE = frozenset({"restored", "sandbox"})
+"""Kinds whose record is of something that was made, not broken: it is taken away as a fault is put back."""
 
 
 class Interval(Record):
@@ -269,6 +274,7 @@ Body = Annotated[
     | FaultEvent
     | Activity
     | StepEvent
+    | Restored
     | GuardTrip
     | Check
     | Note

@@ -17,6 +17,7 @@ from blackstart.faults.foreign_cordon import NODES
 from blackstart.faults.foreign_create import NETWORK_POLICIES
 from blackstart.faults.foreign_delete import INGRESSES, SERVICES
 from blackstart.faults.workloads import DAEMONSETS, DEPLOYMENTS, STATEFULSETS
+from blackstart.fleet.objects import CLUSTERED
 
 MODULE, FUNC = "blackstart.activities.control", "guarded"
 
@@ -66,7 +67,7 @@ KNOWN: Mapping[str, Known] = {
 """Below `chaosk8s.`, by module and function."""
 
 VIRTUAL_SERVICES = "networking.istio.io/v1/virtualservices"
-SWEPT = (DEPLOYMENTS, STATEFULSETS, NODES, "v1/configmaps", VIRTUAL_SERVICES)
+SWEPT = (DEPLOYMENTS, STATEFULSETS, NODES, "v1/namespaces", "v1/configmaps", VIRTUAL_SERVICES)
 """The kinds of objects that can carry a run's label and undo record."""
 
 
@@ -132,5 +133,6 @@ def around(known: Known, call: Callable[[], Any]) -> Foreign:
 def about(data: Mapping[str, Any]) -> set[tuple[str, ...]]:
     """The objects that a target's data is about: region, resource, namespace, name of each."""
     resource = data.get("resource", DEPLOYMENTS)
+    namespace = "" if resource in CLUSTERED else data.get("namespace", "")
     names = data.get("names") or [data[key] for key in ("name", "deployment") if key in data]
-    return {(str(data.get("region")), resource, data.get("namespace", ""), name) for name in names}
+    return {(str(data.get("region")), resource, namespace, name) for name in names}

@@ -14,7 +14,7 @@ from typing import Any
 
 from blackstart.evidence.events import Emit
 from blackstart.evidence.failpoints import failpoint
-from blackstart.evidence.records import FaultEvent, FaultState, Interval, Note
+from blackstart.evidence.records import MADE, FaultEvent, FaultState, Interval, Note
 from blackstart.evidence.undo import Entry, Store, Undo, UndoError, now
 from blackstart.faults.base import Conflict, Fault, FaultError, Fencing, Target, fault_of, unfenced
 from blackstart.faults.clusters import same_fleet, verify
@@ -181,7 +181,7 @@ def _next_id(fault: Fault, context: Context) -> str:
 def still_there(entries: Iterable[Entry], fleet: Fleet, context: Context) -> None:
     """Say of every proven fault that is no longer in place that it is ineffective: the hold proved nothing then."""
     for entry in entries:
-        if entry.state is FaultState.CONFIRMED:
+        if entry.state is FaultState.CONFIRMED and entry.undo.kind not in MADE:
             try:
                 fault_of(entry.undo.kind).confirm(fleet, entry.undo, within=0)
             except BlackstartError as error:

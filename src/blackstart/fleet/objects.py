@@ -8,6 +8,9 @@ from typing import Any
 
 Object = dict[str, Any]
 
+CLUSTERED = frozenset({"v1/nodes", "v1/namespaces"})
+"""What is in no namespace, of all that drills change."""
+
 
 @dataclass(frozen=True)
 class Ref:

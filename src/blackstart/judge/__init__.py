@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from blackstart.evidence.history import FaultLife, fold
 from blackstart.evidence.records import FaultState, Line
+from blackstart.judge import restored
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times, times
 from blackstart.judge.coverage import tallies
@@ -54,6 +55,7 @@ def judge(lines: Iterable[Line], doubts: Sequence[str] = ()) -> Result:
         faults=[_fault(fault) for fault in history.faults],
         dependencies=dependencies(case),
         steps=results(case),
+        restores=restored.results(case),
         undo=Undo(outstanding=history.outstanding.faults if history.outstanding else []),
         versions=header.versions,
         digests=header.digests,

@@ -41,7 +41,7 @@ class Case:
     @cached_property
     def t0(self) -> Interval | None:
         """When the drill took effect: the union over its faults; None unless every one is confirmed."""
-        found = [fault.t0 for fault in self.history.faults]
+        found = [fault.t0 for fault in self.history.broken]
         spans = [t0 for t0 in found if t0 is not None]
         if not spans or len(spans) < len(found):
             return None
@@ -50,7 +50,7 @@ class Case:
     @cached_property
     def undone(self) -> float | None:
         """When the last fault was confirmed to be reverted; None unless all are."""
-        events = [fault.reached(FaultState.CONFIRMED_REVERTED) for fault in self.history.faults]
+        events = [fault.reached(FaultState.CONFIRMED_REVERTED) for fault in self.history.broken]
         times = [event.t for event in events if event is not None]
         return max(times) if times and len(times) == len(events) else None
 

@@ -34,9 +34,9 @@ def dependencies(case: Case) -> Dependencies:
     """All that was counted, and what was not."""
     history, names = case.history, Names(case.history.addresses, case.fleet)
     told = Dependencies(unnamed=_unnamed(case))
-    if not history.faults:
+    if not history.broken:
         return told.model_copy(update={"not_counted": ["nothing was broken"]})
-    for fault in history.faults:
+    for fault in history.broken:
         told = _of_fault(told, fault, case, names)
     told = _of_gateways(told, case, names)
     return told.model_copy(update={"found": sorted(told.found, key=_order)})

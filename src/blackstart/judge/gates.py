@@ -8,7 +8,7 @@ from math import isfinite
 
 from blackstart.evidence.history import FaultLife, Track, Window
 from blackstart.evidence.records import Check, FaultState, Phase
-from blackstart.judge import procedure
+from blackstart.judge import procedure, restored
 from blackstart.judge.case import Case
 from blackstart.judge.clock import Times
 from blackstart.judge.coverage import silence
@@ -27,6 +27,8 @@ _NAMES = {
     "reading": "probe",
     "honest": "view",
     "lost-writes": "lost writes",
+    "backup-rpo": "RPO of the backup",
+    "restore-rto": "RTO of the restore",
 }
 
 
@@ -98,10 +100,10 @@ def not_broken(f: Findings) -> Iterator[str]:
             yield f"the activity {activity.name!r} {activity.status}: {activity.detail or 'no reason recorded'}"
     if not any(a.status == "succeeded" for a in injecting):
         yield "no activity that injects a fault succeeded"
-    if not history.faults:
+    if not history.broken:
         yield "no fault was injected"
-    yield from (f"{x.kind} of {x.target}: {problem}" for x in history.faults if (problem := _not_effective(x)))
-    if not any(_not_effective(x) for x in history.faults):
+    yield from (f"{x.kind} of {x.target}: {problem}" for x in history.broken if (problem := _not_effective(x)))
+    if not any(_not_effective(x) for x in history.broken):
         yield from _unnoticed(f)
 
 
@@ -170,6 +172,8 @@ def objective_unknown(f: Findings) -> Iterator[str]:
     yield from (_objective_line(o) for o in f.objectives if o.met is None)
     yield from unread(f.case)
     yield from f.doubts
+    yield from restored.unproven(f.case)
+    yield from restored.unwritten(f.case)
 
 
 def not_felt(f: Findings) -> Iterator[str]:

@@ -13,9 +13,11 @@ from blackstart.judge.convergence import judge_convergence
 from blackstart.judge.coverage import late, rehearsed_window, silence, tally
 from blackstart.judge.honest import judge_honest
 from blackstart.judge.kept import judge_kept
+from blackstart.judge.restored import judge_restore
 from blackstart.judge.views import value_of
 from blackstart.schema.drill import (
     AvailabilityObjective,
+    BackupRpoObjective,
     CompletenessObjective,
     ConvergenceObjective,
     FailbackObjective,
@@ -24,6 +26,8 @@ from blackstart.schema.drill import (
     Objective,
     OrderObjective,
     ReadingObjective,
+    RestoredObjective,
+    RestoreRtoObjective,
     RpoObjective,
     RtoObjective,
 )
@@ -56,6 +60,8 @@ def _judge(case: Case, times: Mapping[str, Times], objective: Objective) -> Obje
             return judge_kept(case, service, objective)
         case ConvergenceObjective():
             return judge_convergence(case, service, objective)
+        case RestoredObjective() | BackupRpoObjective() | RestoreRtoObjective():
+            return judge_restore(case, service, objective)
 
 
 def _duration(

@@ -19,9 +19,12 @@ WEIGHTS = {
 }
 """Shares of a service's score; those that a drill rehearses are scaled to sum up to 1."""
 
-_DIMENSIONS = {"reading": "readings", "honest": "readings"} | dict.fromkeys(
-    ("rpo", "lost-writes", "order", "convergence"), "loss"
-)
+_DIMENSIONS = {
+    **dict.fromkeys(("reading", "honest"), "readings"),
+    **dict.fromkeys(("rpo", "lost-writes", "order", "convergence", "backup-rpo"), "loss"),
+    "restore-rto": "rto",
+    "restored": "completeness",
+}
 """Of objectives that are not called like their dimension."""
 
 _LOSS = ("rpo", "lost-writes")
@@ -72,10 +75,10 @@ def _breakdown(objectives: Sequence[ObjectiveResult]) -> dict[str, dict[str, Dim
 
 def _utilities(objective: ObjectiveResult) -> tuple[float, float]:
     """The worst and the best that the evidence allows."""
-    if objective.kind in ("rto", "failback", "rpo", "lost-writes", "order"):
+    if objective.kind in ("rto", "failback", "rpo", "lost-writes", "order", "backup-rpo", "restore-rto"):
         return _duration_utilities(objective)
     if (
-        objective.kind in ("availability", "completeness")
+        objective.kind in ("availability", "completeness", "restored")
         and objective.low is not None
         and objective.high is not None
     ):

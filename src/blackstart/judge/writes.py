@@ -102,7 +102,7 @@ def rpo(case: Case, read: StoreRead) -> tuple[float, float] | None:
 
 
 def _first_t0(case: Case) -> Interval | None:
-    found = [fault.t0 for fault in case.history.faults if fault.t0]
+    found = [fault.t0 for fault in case.history.broken if fault.t0]
     return min(found, key=lambda t0: t0.earliest, default=None)
 
 

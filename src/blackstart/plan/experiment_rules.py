@@ -19,6 +19,8 @@ EXPERIMENT_RULES: Rules[Experiment] = Rules()
 _CONTEXT = "KUBERNETES_CONTEXT"
 _MESH_FAULTS = ("blackhole_endpoints", "block_remote_api", "gateway_kill", "istiod_kill")
 _OBSERVER_FAULTS = ("block_store_api", "freeze_observer", "kill_observer")
+_NOWHERE = ("kill_bucket",)
+"""What is in no region: there is one of it in a fleet."""
 _STORE_FAULTS = ("kill_store", "sever_store", "stop_replication")
 
 
@@ -40,7 +42,8 @@ def _valid(experiment: Experiment) -> Iterator[Finding]:
 @EXPERIMENT_RULES.add("BS402", "error", "A fault of blackstart says which region or link it is for.")
 def _says_where(experiment: Experiment) -> Iterator[Finding]:
     for activity in experiment.activities():
-        if activity.ours and activity.injects and not {"region", "link"} & set(activity.arguments):
+        nowhere = activity.provider.get("func") in _NOWHERE
+        if activity.ours and activity.injects and not nowhere and not {"region", "link"} & set(activity.arguments):
             path = (*activity.path, "provider")
             yield experiment.document.finding(path, "names no region and no link", "add arguments.region")
 
@@ -121,6 +124,11 @@ def _store(experiment: Experiment) -> Iterator[Finding]:
 @EXPERIMENT_RULES.add("BS411", "error", "The fleet has of a region's observers what each fault of them needs.")
 def _observer(experiment: Experiment) -> Iterator[Finding]:
     yield from _lacking(experiment, _OBSERVER_FAULTS)
+
+
+@EXPERIMENT_RULES.add("BS410", "error", "The fleet has the bucket that is taken away, and how that is done.")
+def _bucket(experiment: Experiment) -> Iterator[Finding]:
+    yield from _lacking(experiment, _NOWHERE)
 
 
 def _lacking(experiment: Experiment, faults: tuple[str, ...]) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from blackstart.plan.ledger_rules import LEDGER_RULES
 from blackstart.plan.metric_rules import METRIC_RULES
 from blackstart.plan.probe_rules import PROBE_RULES
 from blackstart.plan.procedure_rules import PROCEDURE_RULES
+from blackstart.plan.restore_rules import RESTORE_RULES
 from blackstart.plan.rules import Rule
 from blackstart.schema.errors import Finding
 
@@ -21,13 +22,15 @@ RULES: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
     *PROBE_RULES.all,
     *EXPERIMENT_RULES.all,
     *PROCEDURE_RULES.all,
+    *RESTORE_RULES.all,
 ]
 """Every rule, in the order of the manual."""
 
 
 def lint_drill(content: Content) -> list[Finding]:
     """Everything to say about a drill, its experiment and its probes, sorted by place."""
-    findings = DRILL_RULES(content) + METRIC_RULES(content) + LEDGER_RULES(content) + PROCEDURE_RULES(content)
+    rules = DRILL_RULES, METRIC_RULES, LEDGER_RULES, PROCEDURE_RULES, RESTORE_RULES
+    findings = [finding for each in rules for finding in each(content)]
     if content.experiment:
         findings += EXPERIMENT_RULES(content.experiment)
     for probe in content.probes.values():

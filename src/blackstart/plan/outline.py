@@ -123,7 +123,7 @@ def outline(plan: Plan, forecasts: Mapping[str, Forecast] | None = None) -> Outl
     return Outline(
         plan=plan,
         steps=tuple(found),
-        locks=Locks(tuple(touched(plan.experiment, plan.fleet, plan.victims)), tuple(where)),
+        locks=Locks(tuple(touched(plan.experiment, plan.fleet, plan.victims, plan.drill.procedure)), tuple(where)),
         guardians=tuple(Watch(ward, _roles(ward, plan.fleet)) for ward in guarded),
         needs=tuple(operator_needs(plan, guarded, where)),
         problems=(*(f"{step.name}: {step.problem}" for step in found if step.problem), *problems),
@@ -142,7 +142,7 @@ def _guarded(plan: Plan, method: Sequence[Step]) -> tuple[list[Ward], list[str]]
     activities = plan.experiment.get("method") or []
     good = [activity for activity, step in zip(activities, method, strict=True) if not step.problem]
     try:
-        found = wards({**plan.experiment, "method": good}, plan.fleet)
+        found = wards({**plan.experiment, "method": good}, plan.fleet, plan.drill.procedure)
     except BlackstartError as error:
         return [], [f"guardians: {error}"]
     if found and plan.fleet.guardian is None:

@@ -11,6 +11,7 @@ from blackstart.plan.resolve import Plan
 from blackstart.plan.rights import needed as needed_for_guardian
 from blackstart.plan.rights import needed_for_nodes
 from blackstart.plan.ward import Ward
+from blackstart.procedures.choice import namespaces_of
 
 Right = tuple[str, str, str]
 """Verb, resource, API group."""
@@ -40,6 +41,18 @@ _LOCK: tuple[Right, ...] = tuple(
     (verb, "leases", "coordination.k8s.io") for verb in ("create", "get", "patch", "delete")
 )
 _TELL: tuple[Right, ...] = (("get", "configmaps", ""), ("patch", "configmaps", ""))
+_NAMESPACES: tuple[Right, ...] = tuple((verb, "namespaces", "") for verb in ("create", "get", "delete"))
+_RESTORE: tuple[Right, ...] = (
+    *((verb, "backups", "velero.io") for verb in ("get", "list", "create")),
+    *((verb, "restores", "velero.io") for verb in ("get", "create", "patch", "delete")),
+    *((verb, "configmaps", "") for verb in ("get", "create", "patch", "delete")),
+)
+_PROVE: tuple[Right, ...] = (
+    *(("list", plural, "") for plural in ("configmaps", "secrets", "services", "serviceaccounts", "pods")),
+    ("list", "deployments", "apps"),
+    ("get", "deployments", "apps"),
+)
+"""And to list every other kind that the backup has."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,7 @@ def operator_needs(plan: Plan, guarded: Sequence[Ward], where: Sequence[Home]) -
         *(Needed(home.name, home.namespace, "to lock the regions", _LOCK) for home in where),
         *_for_services(plan),
         *procedure_needs(plan),
+        *restore_needs(plan),
         *_for_guardians(guarded),
     ]
 
@@ -89,6 +103,22 @@ def procedure_needs(plan: Plan) -> list[Needed]:
         Needed(region, namespace, f"to tell the clients of {', '.join(told)} where to go", _TELL)
         for (region, namespace), told in found.items()
     ]
+
+
+def restore_needs(plan: Plan) -> Iterator[Needed]:
+    """What steps `restore` need in the region that they restore into."""
+    fleet = plan.fleet
+    for step in plan.drill.procedure:
+        if step.restore is None:
+            continue
+        source, target = (fleet.roles.get(role, role) for role in (step.restore.source, step.restore.target))
+        if (velero := fleet.regions[target].velero) is None:
+            continue
+        what = f"to restore ({step.name})"
+        yield Needed(target, "", what, _NAMESPACES)
+        yield Needed(target, velero.namespace, what, _RESTORE)
+        for name in namespaces_of(fleet, step.restore, source).values():
+            yield Needed(target, name, f"to prove what is restored ({step.name})", _PROVE)
 
 
 def _clusters(fleet: Fleet, where: Sequence[Home]) -> list[str]:

@@ -9,6 +9,7 @@ from typing import Literal
 from blackstart.fleet.model import Fleet
 from blackstart.plan.resolve import Plan
 from blackstart.procedures.base import kind_of
+from blackstart.procedures.choice import namespaces_of
 from blackstart.schema.procedure import Step
 
 
@@ -39,6 +40,10 @@ def _told(part: Literal["procedure", "failback"], step: Step, fleet: Fleet) -> P
 
 
 def _does(step: Step, fleet: Fleet) -> str:
+    if step.restore is not None:
+        source, target = (fleet.resolve(role) for role in (step.restore.source, step.restore.target))
+        moved = [f"{old} as {new}" for old, new in namespaces_of(fleet, step.restore, source).items()]
+        return f"restore {', '.join(moved) or 'nothing'} of {source} in {target}, backup {step.restore.backup}"
     if step.on is None:
         return step.kind
     store, region = (fleet.resolve(role) for role in step.on)

@@ -73,7 +73,7 @@ def _home(content: Content) -> Iterator[Finding]:
             yield content.document.finding((*path, "promote"), text, "add `switch_back` to `failback_procedure`")
 
 
-@PROCEDURE_RULES.add("BS505", "error", "No step moves the primary of a multi-active store: it has none.")
+@PROCEDURE_RULES.add("BS511", "error", "No step moves the primary of a multi-active store: it has none.")
 def _nothing_to_move(content: Content) -> Iterator[Finding]:
     for path, step in _steps(content):
         store = _store(content.fleet, step.on[0]) if content.fleet and step.on else None

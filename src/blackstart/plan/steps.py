@@ -23,10 +23,12 @@ Back = Literal["guardian", "kernel", "watchdog", "nobody"]
 _OWNERS = "there is nothing to write, whoever owns the pods makes new ones"
 _ONLY_HERE = "no cluster has a record of it: `blackstart recover` puts it back where the undo store of this run is"
 _REASONS: dict[str, tuple[Back, str]] = {
+    "delete-namespace": ("nobody", "there is nothing to write, what is deleted was made by the drill to be lost"),
     "delete-pods": ("nobody", _OWNERS),
     "foreign-pods": ("nobody", _OWNERS),
     "freeze-observer": ("watchdog", _ONLY_HERE),
     "kill": ("watchdog", "nothing inside a region without power can bring it back"),
+    "kill-bucket": ("watchdog", _ONLY_HERE),
     "kill-observer": ("watchdog", _ONLY_HERE),
     "kill-store": ("watchdog", _ONLY_HERE),
     "stop-replication": ("watchdog", _ONLY_HERE),

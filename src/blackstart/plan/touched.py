@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from blackstart.fleet.model import Fleet
+from blackstart.schema.procedure import Step
 
 _OURS = "blackstart.activities.faults"
 
 
-def touched(experiment: Mapping[str, Any], fleet: Fleet, victims: tuple[str, ...]) -> list[str]:
-    """The regions that its actions name, and the drill's victims; every region where an action does not say."""
+def touched(
+    experiment: Mapping[str, Any], fleet: Fleet, victims: tuple[str, ...], steps: Iterable[Step] = ()
+) -> list[str]:
+    """The regions that its actions name, the drill's victims, those that are restored into.
+
+    Every region where an action does not say.
+    """
     found: set[str] = set(victims)
+    found.update(fleet.roles.get(step.restore.target, step.restore.target) for step in steps if step.restore)
     for activity in experiment.get("method") or []:
         if activity.get("type") != "action":
             continue

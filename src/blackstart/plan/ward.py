@@ -6,12 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from blackstart.faults.marks import slip_of
+from blackstart.faults.restored import KIND as RESTORED
 from blackstart.fleet.clusterroles import run_role
 from blackstart.fleet.lease import run_lease
-from blackstart.fleet.objects import Ref
-
-CLUSTERED = frozenset({"v1/nodes"})
-"""What is in no namespace, of all that faults change."""
+from blackstart.fleet.objects import CLUSTERED, Ref
+from blackstart.fleet.velero import restore_ref
 
 _POLICIES = "networking.k8s.io/v1/networkpolicies"
 
@@ -41,7 +40,7 @@ class Ward:
 
     @property
     def nodes(self) -> tuple[Ref, ...]:
-        """The objects that are in no namespace."""
+        """The objects that are in no namespace: nodes, namespaces."""
         return tuple(charge.ref for charge in self.charges if not charge.ref.namespace)
 
     @property
@@ -89,7 +88,11 @@ def grants(ward: Ward, run: str) -> list[Charge]:
         found[charge.ref] = tuple(verb for verb in charge.verbs if verb != "create")
         if "create" in charge.verbs:
             found[Ref(charge.ref.resource, ward.namespace, "")] = ("create",)
-    found |= dict.fromkeys(ward.slip_refs(run), own)
+    slips = ward.slip_refs(run)
+    found |= dict.fromkeys(slips, own)
+    # The Restore of a step is named like its slip.
+    restores = [ref for ref, fault in zip(slips, ward.slips, strict=True) if fault.startswith(f"{RESTORED}-")]
+    found |= {restore_ref(ref.namespace, ref.name): own for ref in restores}
     if ward.nodes:
         found[run_role(run)] = ("delete",)
     return [Charge(ref, verbs) for ref, verbs in found.items()]

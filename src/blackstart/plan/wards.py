@@ -10,11 +10,15 @@ from typing import Any
 
 from blackstart.faults import foreign
 from blackstart.faults.base import Fault, FaultError, fault_of
+from blackstart.faults.restored import FAULT, NAMESPACES
+from blackstart.faults.restored import KIND as RESTORED
 from blackstart.fleet.environment import context_variables
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
-from blackstart.fleet.objects import Ref
+from blackstart.fleet.objects import CLUSTERED, Ref
 from blackstart.plan.ward import Charge, Ward
+from blackstart.procedures.choice import namespaces_of
+from blackstart.schema.procedure import Restore, Step
 
 _FAULTS = "blackstart.activities.faults"
 _PATCHED = Charge.verbs
@@ -30,18 +34,19 @@ class _Use:
 
 @dataclass(frozen=True)
 class _Change:
-    """One object that an activity changes. slip: the kind of fault whose record is on a slip."""
+    """One object that is changed. slip: the kind of fault whose record is on a slip; home: of its guardian."""
 
     region: str
     ref: Ref
     verbs: tuple[str, ...]
     slip: str
+    home: str = ""
 
 
-def wards(experiment: Mapping[str, Any], fleet: Fleet) -> list[Ward]:
-    """One for each namespace of each cluster in which the experiment changes objects. Raises FaultError.
+def wards(experiment: Mapping[str, Any], fleet: Fleet, steps: Iterable[Step] = ()) -> list[Ward]:
+    """One for each namespace of each cluster in which the experiment, or a step, changes objects. Raises FaultError.
 
-    Nodes are in no namespace: their guardian is in another ward's of the
+    Nodes and namespaces are in no namespace: their guardian is in another ward's of the
     region, the first by name, else in that of a workload of the fleet there.
     Asks the clusters where an action names its objects by a selector.
     """
@@ -54,14 +59,29 @@ def wards(experiment: Mapping[str, Any], fleet: Fleet) -> list[Ward]:
     changes = [change for use in uses for change in _changes(use, fleet)]
     # A fault's id ends in its number among those of its kind, so no more of a kind than this can leave a slip.
     numbers = Counter(use.fault.kind for use in uses)
+    for step in steps:
+        if step.restore:
+            changes += _restored(step.restore, fleet)
+            numbers[RESTORED] += 1
     found: dict[tuple[str, str], list[_Change]] = {}
     for change in changes:
-        namespace = change.ref.namespace or _home(change.region, changes, fleet)
+        namespace = change.home or change.ref.namespace or _home(change.region, changes, fleet)
         found.setdefault((change.region, namespace), []).append(change)
     return [
         Ward(region, namespace, _charges(here), _slips(here, numbers))
         for (region, namespace), here in sorted(found.items())
     ]
+
+
+def _restored(wanted: Restore, fleet: Fleet) -> Iterator[_Change]:
+    """The namespaces that a step makes; their guardian is in Velero's. Nothing where lint has something to say."""
+    region = fleet.roles.get(wanted.target, wanted.target)
+    velero = fleet.regions[region].velero if region in fleet.regions else None
+    source = fleet.roles.get(wanted.source, wanted.source)
+    if velero is None:
+        return
+    for name in namespaces_of(fleet, wanted, source).values():
+        yield _Change(region, Ref(NAMESPACES, "", name), FAULT.verbs, RESTORED, velero.namespace)
 
 
 def _charges(changes: Iterable[_Change]) -> tuple[Charge, ...]:
@@ -122,7 +142,8 @@ def _changes(use: _Use, fleet: Fleet) -> Iterator[_Change]:
         ) from error
     for target in targets:
         for region, *ref in sorted(foreign.about(target.data)):
-            yield _Change(region, Ref(*ref), getattr(fault, "verbs", _PATCHED), slip)
+            home = str(target.data.get("namespace", "")) if ref[0] in CLUSTERED else ""
+            yield _Change(region, Ref(*ref), getattr(fault, "verbs", _PATCHED), slip, home)
 
 
 def _region(provider: Mapping[str, Any], experiment: Mapping[str, Any], fleet: Fleet) -> str:

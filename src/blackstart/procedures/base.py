@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from blackstart.evidence.promotions import Promotions
+from blackstart.evidence.records import Body
+from blackstart.evidence.undo import Store
+from blackstart.faults.base import Fencing, unfenced
 from blackstart.fleet.model import Fleet
+from blackstart.procedures.bucket import Fetch, fetch
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.procedure import KINDS, Step
 
@@ -81,6 +85,9 @@ class Work:
 
     `stopped`: the run ends early; only steps that may be left half done look
     at it. `confirmed`: names of manual steps that were answered beforehand.
+    `undo`, `fence`: for steps that make something that has to be taken away;
+    `fetch`: asks the bucket of the backups; `tell`: takes records for the evidence, from any thread. `images`: what
+    ran before the fault, image -> digest, by region and namespace.
     """
 
     fleet: Fleet
@@ -90,6 +97,11 @@ class Work:
     ask: Ask = nobody
     confirmed: frozenset[str] = frozenset()
     stopped: Callable[[], bool] = field(default=lambda: False)
+    undo: Store = field(default_factory=Store)
+    fence: Fencing = unfenced
+    tell: Callable[[Body], None] = field(default=lambda body: None)
+    fetch: Fetch = fetch
+    images: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
 
 
 class Kind(Protocol):

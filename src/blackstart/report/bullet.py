@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from blackstart.report.format import measure
+from blackstart.report.format import DURATIONS, SHARES, measure
 from blackstart.report.svg import BAD, GOOD, MUTED, TEXT, TRACK, UNSURE, element, line, rect
 from blackstart.schema.result import ObjectiveResult
 
@@ -52,8 +52,8 @@ def _used(objective: ObjectiveResult, value: float | None) -> float | None:
     bound = objective.bound
     if value is None or bound is None:
         return None
-    if objective.kind in ("rto", "failback", "rpo", "lost-writes", "convergence", "honest"):
+    if objective.kind in (*DURATIONS, "lost-writes"):
         return value / bound if bound > 0 else None
-    if objective.kind in ("availability", "completeness"):
+    if objective.kind in SHARES:
         return (1 - value) / (1 - bound) if bound < 1 - 1e-12 else None
     return None

@@ -7,6 +7,11 @@ from math import floor
 
 DASH = "\N{EN DASH}"
 
+DURATIONS = ("rto", "failback", "rpo", "convergence", "honest", "backup-rpo", "restore-rto")
+"""Kinds of objectives that are measured in seconds."""
+SHARES = ("availability", "completeness", "restored")
+"""Kinds that are measured as a ratio."""
+
 
 def seconds(value: float | None) -> str:
     """`0.05 s`, `1.20 s`, `21.0 s`, `4 min 12 s`."""
@@ -37,9 +42,9 @@ def plain(value: float | None) -> str:
 
 def measure(kind: str, value: float | None) -> str:
     """A value in the unit of an objective's kind."""
-    if kind in ("rto", "failback", "rpo", "honest"):
+    if kind in DURATIONS:
         return seconds(value)
-    return percent(value) if kind in ("availability", "completeness") else plain(value)
+    return percent(value) if kind in SHARES else plain(value)
 
 
 def span(kind: str, low: float | None, high: float | None) -> str:

@@ -50,6 +50,6 @@ def markers(history: History, clock: Clock) -> list[Marker]:
 
 def undone_at(history: History) -> float | None:
     """When the last fault was confirmed to be reverted; None unless all are."""
-    events = [fault.reached(FaultState.CONFIRMED_REVERTED) for fault in history.faults]
+    events = [fault.reached(FaultState.CONFIRMED_REVERTED) for fault in history.broken]
     times = [event.t for event in events if event is not None]
     return max(times) if times and len(times) == len(events) else None

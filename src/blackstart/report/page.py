@@ -15,6 +15,7 @@ from blackstart.evidence.records import Line
 from blackstart.report import format as words
 from blackstart.report.dependencies import dependency_table
 from blackstart.report.foretold import forecast_rows
+from blackstart.report.restores import restore_tables
 from blackstart.report.sections import (
     MET,
     fault_rows,
@@ -89,6 +90,7 @@ def _view(result: Result, history: History, zone: tzinfo) -> dict[str, Any]:
         "forecasts": forecast_rows(result),
         "dependencies": dependency_table(result.dependencies),
         "steps": step_rows(result),
+        "restores": restore_tables(result),
         "traffic": traffic_rows(result),
         "streams": stream_rows(history),
         "probes": probe_rows(history),

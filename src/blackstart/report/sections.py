@@ -11,7 +11,7 @@ from markupsafe import Markup
 from blackstart.evidence.history import FaultLife, History, Moment, Track
 from blackstart.evidence.records import FaultState, Phase, Reading
 from blackstart.report.bullet import bullet
-from blackstart.report.format import DASH, clock, measure, percent, plain, seconds, span
+from blackstart.report.format import DASH, DURATIONS, clock, measure, percent, plain, seconds, span
 from blackstart.report.words import KINDS, advice
 from blackstart.schema.result import ObjectiveResult, Result, Tally
 
@@ -69,7 +69,7 @@ def _margin(o: ObjectiveResult) -> str:
     """What is left of what was allowed, counted from the end of the interval that speaks against it."""
     if o.bound is None or o.kind in ("reading", "order"):
         return DASH
-    if o.kind in ("rto", "failback", "rpo", "lost-writes", "convergence", "honest"):
+    if o.kind in (*DURATIONS, "lost-writes"):
         worst = o.high if o.high is not None else o.low if o.met is False else None
         if worst is None:
             return DASH
@@ -101,18 +101,24 @@ def fault_rows(history: History) -> list[FaultRow]:
 
 def _fault_row(fault: FaultLife) -> FaultRow:
     confirmed, back = fault.reached(FaultState.CONFIRMED), fault.reached(FaultState.CONFIRMED_REVERTED)
-    t0 = fault.t0
     last = fault.events[-1].body
     is_back = last.state is FaultState.CONFIRMED_REVERTED
     return FaultRow(
         kind=fault.kind,
         target=fault.target,
         states=[(event.body.state.value.replace("_", " "), clock(event.at)) for event in fault.events],
-        t0=f"known within {seconds(t0.latest - t0.earliest)}" if t0 else "never confirmed",
+        t0=_took_effect(fault),
         proof=confirmed.body.detail if confirmed else last.detail,
         back=(back.body.detail if back and is_back else last.detail) or ("confirmed" if is_back else "not confirmed"),
         tone="good" if is_back else "bad",
     )
+
+
+def _took_effect(fault: FaultLife) -> str:
+    if not fault.broke:
+        return "made by the drill, nothing was broken"
+    t0 = fault.t0
+    return f"known within {seconds(t0.latest - t0.earliest)}" if t0 else "never confirmed"
 
 
 STEP_TONES = {

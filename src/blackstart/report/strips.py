@@ -30,7 +30,7 @@ def phase_strip(history: History, plot: Plot, bottom: float) -> list[Markup]:
 
 def fault_strip(history: History, plot: Plot, bottom: float) -> list[Markup]:
     """The time during which the fault was in place."""
-    begun = [fault.t0.earliest for fault in history.faults if fault.t0]
+    begun = [fault.t0.earliest for fault in history.broken if fault.t0]
     if not begun:
         return []
     undone = undone_at(history)

@@ -44,6 +44,9 @@ KINDS = {
     "lost-writes": "Lost writes",
     "order": "Order of writes",
     "convergence": "Convergence",
+    "restored": "Restored and proven",
+    "backup-rpo": "Age of the backup (RPO)",
+    "restore-rto": "Time to restore (RTO)",
     "loss": "Data loss",
     "detection": "Detection",
     "readings": "Probes",
@@ -68,6 +71,12 @@ _ADVICE = {
     "order": "Find who sends a write again under the same id, or applies them side by side.",
     "honest": "Open the seconds in which the view was wrong: an answer that lacks a region, or is of before, was "
     "taken for whole. Ask for warnings, for every expected store, and for the age of the samples.",
+    "restored": "Open the table of the restore. Not the same: something was there already, or a webhook changed it. "
+    "Missing: the backup, or the filters, leave it out. A restore that says Completed proves none of it.",
+    "backup-rpo": "Take backups more often: the newest is as old as the schedule's interval, plus what a backup "
+    "takes, plus up to a minute until another region has noticed it.",
+    "restore-rto": "Look at the split: waiting for the region to notice the backup, Velero itself, pods that become "
+    "ready, services that answer.",
     "reading": "Open the readings below: the value left its bound while the fault was in place.",
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,7 +15,8 @@ from blackstart.evidence import failpoints
 from blackstart.evidence.promotions import Promotions
 from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
-from blackstart.fleet.lease import run_lease
+from blackstart.fleet.kube import Kube
+from blackstart.fleet.lease import check_fence, run_lease
 from blackstart.fleet.model import Cluster, Fleet
 from blackstart.fleet.objects import Ref
 from blackstart.plan.forecast.live import forecasts
@@ -115,10 +116,20 @@ def real_parts(plan: Plan, run_id: str, folder: Path) -> Parts:
         shielding=_shielding(plan, guarded, run_id, store),
         addresses=partial(known_addresses, plan.fleet),
         crossings=Tally(store, run_id, plan.fleet).read,
-        work=Work(plan.fleet, run_id, folder.absolute(), promotions),
+        work=Work(
+            plan.fleet, run_id, folder.absolute(), promotions, undo=store, fence=partial(_held, plan, guarded, run_id)
+        ),
         away=lambda: _away(promotions, plan.fleet),
         ledger=ledger_of(plan, run_id, folder),
     )
+
+
+def _held(plan: Plan, guarded: Sequence[Ward], run: str, regions: Collection[str]) -> None:
+    """Raises Lost when a Lease of the run in one of the regions was taken over, KubeError when that is not known."""
+    for ward in guarded:
+        if ward.region in regions:
+            with Kube(plan.fleet.regions[ward.region].cluster) as kube:
+                check_fence(kube, ward.namespace, run)
 
 
 def _away(promotions: Promotions, fleet: Fleet) -> list[str]:
@@ -130,7 +141,7 @@ def _away(promotions: Promotions, fleet: Fleet) -> list[str]:
 def _guardians(plan: Plan) -> tuple[list[Ward], dict[str, Look]]:
     """The guardians that the plan needs; where that cannot be known, a check of the preflight that says why."""
     try:
-        return wards(plan.experiment, plan.fleet), {}
+        return wards(plan.experiment, plan.fleet, plan.drill.procedure), {}
     except BlackstartError as error:
         why = str(error)
 
@@ -142,7 +153,7 @@ def _guardians(plan: Plan) -> tuple[list[Ward], dict[str, Look]]:
 
 def _shielding(plan: Plan, guarded: Sequence[Ward], run_id: str, store: Store) -> Shielding:
     lease, fleet = plan.drill.lease, plan.fleet
-    regions, where = touched(plan.experiment, fleet, plan.victims), homes(fleet, plan.survivors)
+    regions, where = touched(plan.experiment, fleet, plan.victims, plan.drill.procedure), homes(fleet, plan.survivors)
     leases = [_tenure(home.cluster, lock_lease(home.namespace, region)) for home in where for region in regions]
     leases += [
         _tenure(fleet.regions[ward.region].cluster, run_lease(ward.namespace, run_id), nodes=bool(ward.nodes))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from blackstart.evidence.records import Body, Note
 from blackstart.evidence.steps import StepEvent, StepState
 from blackstart.probes.threads import in_thread
 from blackstart.procedures.base import NotExecuted, Work, by_whom, run_step
+from blackstart.procedures.reborn import images_at_home
 from blackstart.run.log import Log
 from blackstart.run.stop import first_of
 from blackstart.schema.errors import BlackstartError
@@ -32,7 +35,8 @@ class Steps:
 
     def __init__(self, part: Part, steps: Sequence[Step], work: Work, log: Log) -> None:
         self._part, self._left, self._log = part, list(steps), log
-        self._work = replace(work, stopped=lambda: self._why is not None)
+        self._loop = asyncio.get_running_loop()
+        self._work = replace(work, stopped=lambda: self._why is not None, tell=self._tell_from_thread)
         self._why: str | None = None
         # What has to be imported is, before the time of a step counts.
         self._by = {step.name: by_whom(step, work.confirmed) for step in steps}
@@ -50,6 +54,17 @@ class Steps:
     def begun(self) -> bool:
         """Whether a first step was begun."""
         return self._begun
+
+    async def prepare(self, deadline: float) -> None:
+        """Look at what is only to be seen before the fault. Never raises."""
+        for step in self._left:
+            if step.restore:
+                wanted = step.restore
+                try:
+                    look = in_thread(lambda wanted=wanted: images_at_home(self._work.fleet, wanted))  # type: ignore[misc]  # a loop variable
+                    self._work.images.update(await asyncio.wait_for(look, deadline))
+                except Exception as error:  # noqa: BLE001 - the step says that it does not know
+                    self._log(Note(level="warning", text=f"{step.name}: which images run is not known: {error}"))
 
     def begin(self, due: Callable[[], str | None]) -> None:
         """Begin with the first step as soon as `due` says why."""
@@ -95,6 +110,11 @@ class Steps:
             return StepState.FAILED, str(error)
         except Exception as error:  # noqa: BLE001 - a step that crashes has failed, and the drill goes on
             return StepState.FAILED, f"{type(error).__name__}: {error}"[:500]
+
+    def _tell_from_thread(self, body: Body) -> None:
+        # A step that was given up may end after the loop did.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._log, body)
 
     def _tell(self, step: Step, state: StepState, detail: str) -> None:
         said = {"part": self._part, "step": step.name, "kind": step.kind, "by": self._by[step.name]}

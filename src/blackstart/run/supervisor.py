@@ -180,6 +180,7 @@ class Supervisor:
         checks = steady_checks(self.watch, drill.steady, self._streams, now, "baseline")
         checks += await came_in(doors, arrived, drill.client.interval, LOOK_DEADLINE)
         self._before, counted = await take(self._parts.census, LOOK_DEADLINE)
+        await self._procedure.prepare(LOOK_DEADLINE)
         self._home = shares(self.watch, drill.steady, self.watch.of("entry"), now)
         written = await self._ledger.baseline(drill.steady)
         if refusal := self._refusal([*checks, *counted, *written], "baseline") or self._stopped_early():

@@ -166,13 +166,14 @@ class Findings:
 
     def _unrecorded(self, marks: Iterable[Mark], outstanding: dict[str, Entry]) -> Iterator[Mark]:
         """Marks that no outstanding record stands for, each undo record once."""
-        seen = set(outstanding)
+        seen, marks = set(outstanding), list(marks)
+        records = [*(entry.undo for entry in outstanding.values()), *(mark.undo for mark in marks if mark.undo)]
         for mark in marks:
             if mark.run in self._spared or self._only not in (None, mark.run):
                 continue
             if mark.undo is None:
                 about = (mark.cluster, mark.ref.resource, mark.ref.namespace, mark.ref.name)
-                if not any(about in foreign.about(entry.undo.data) for entry in outstanding.values()):
+                if not any(about in foreign.about(undo.data) for undo in records):
                     yield mark
             elif mark.undo.id not in seen:
                 seen.add(mark.undo.id)

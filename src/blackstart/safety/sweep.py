@@ -13,6 +13,7 @@ from blackstart.evidence.undo import Undo
 from blackstart.faults.foreign import SWEPT
 from blackstart.faults.foreign_cordon import NODES
 from blackstart.faults.marks import LABEL, record_of, run_of
+from blackstart.faults.restored import NAMESPACES
 from blackstart.fleet import lease as leases
 from blackstart.fleet import nft
 from blackstart.fleet.clusterroles import CLUSTER_ROLES
@@ -167,7 +168,7 @@ def _labelled(kube: Kube, resource: str, namespaces: list[str]) -> Iterator[tupl
 
 
 def _everywhere(kube: Kube, resource: str, namespaces: list[str]) -> list[Object]:
-    """In all namespaces if that is allowed, else in those of the fleet's workloads and locks."""
+    """In all namespaces if that is allowed, else in those of the fleet's workloads, locks and Velero."""
     try:
         return kube.select(resource, "", LABEL)
     except KubeError as error:
@@ -175,7 +176,7 @@ def _everywhere(kube: Kube, resource: str, namespaces: list[str]) -> list[Object
             return []  # The cluster has no such kind.
         if error.status != 403:
             raise
-    if resource in (NODES, CLUSTER_ROLES):
+    if resource in (NODES, NAMESPACES, CLUSTER_ROLES):
         return []  # Whoever may not list nodes has not cordoned one.
     return [found for namespace in namespaces for found in kube.select(resource, namespace, LABEL)]
 
@@ -183,7 +184,8 @@ def _everywhere(kube: Kube, resource: str, namespaces: list[str]) -> list[Object
 def _namespaces(fleet: Fleet, name: str) -> list[str]:
     workloads = [s.workloads[name].namespace for s in fleet.services.values() if name in s.workloads]
     locks = fleet.control.namespace if fleet.control else "default"
-    return sorted({*workloads, locks})
+    velero = fleet.regions[name].velero if name in fleet.regions else None
+    return sorted({*workloads, locks, *([velero.namespace] if velero else [])})
 
 
 def _cuts(name: str, place: Place) -> Iterator[Cut]:

@@ -205,6 +205,30 @@ class ConvergenceObjective(_Kept):
     objective: Seconds
 
 
+class RestoredObjective(Model):
+    """The share of the objects of a backup that are proven to be back, by a step `restore`."""
+
+    kind: Literal["restored"]
+    service: str
+    objective: Ratio = 1.0
+
+
+class BackupRpoObjective(Model):
+    """How old, at T0, the backup that was restored may be; it counts from the start of the backup."""
+
+    kind: Literal["backup-rpo"]
+    service: str
+    objective: Seconds
+
+
+class RestoreRtoObjective(Model):
+    """From T0 until the restored service answers."""
+
+    kind: Literal["restore-rto"]
+    service: str
+    objective: Seconds
+
+
 WritesObjective = RpoObjective | LostWritesObjective | OrderObjective
 
 Objective = Annotated[
@@ -217,7 +241,10 @@ Objective = Annotated[
     | RpoObjective
     | LostWritesObjective
     | OrderObjective
-    | ConvergenceObjective,
+    | ConvergenceObjective
+    | RestoredObjective
+    | BackupRpoObjective
+    | RestoreRtoObjective,
     Field(discriminator="kind"),
 ]
 

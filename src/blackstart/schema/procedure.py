@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, model_validator
 
 from blackstart.schema.base import Model, Seconds
+from blackstart.schema.restore import Restore as Restore
 
 
 class Promote(Model):
@@ -40,7 +41,7 @@ class SwitchBack(Model):
     to: str
 
 
-KINDS = ("promote", "rejoin", "rebuild", "switch_back", "command", "manual", "wait")
+KINDS = ("promote", "rejoin", "rebuild", "switch_back", "restore", "command", "manual", "wait")
 """What a step can do; each step has exactly one of them."""
 
 
@@ -57,6 +58,7 @@ class Step(Model):
     rejoin: Rejoin | None = None
     rebuild: Rebuild | None = None
     switch_back: SwitchBack | None = None
+    restore: Restore | None = None
     command: list[str] | None = Field(default=None, min_length=1)
     manual: str | None = Field(default=None, min_length=1)
     wait: Seconds | None = Field(default=None, ge=0)

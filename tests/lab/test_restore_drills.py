@@ -1,0 +1,70 @@
+"""Drills that restore backups, on real clusters with a real Velero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from labdrill import Ran, run_drill, settle
+from restorelab import known, left
+
+from blackstart.evidence.reader import EVIDENCE, verify
+from blackstart.fleet.model import Fleet
+from blackstart.schema.result import RestoreResult, Verdict
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(backups: Fleet) -> Iterator[None]:
+    settle(backups)
+    yield
+    settle(backups)
+    for name in backups.regions:
+        assert left(backups, name) == []
+
+
+def drill(name: str, fleet: Fleet, folder: Path, settings: dict[str, str] | None = None) -> Ran:
+    return run_drill(name, fleet.source or Path(), folder / "out", settings=settings, deadline=400)
+
+
+def passed(ran: Ran) -> RestoreResult:
+    assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), ran.output
+    assert all(fault.confirmed_reverted for fault in ran.result.faults)
+    assert verify(ran.folder / EVIDENCE).problem is None
+    found = ran.result.restores[0]
+    print(found.model_dump_json(indent=1))
+    return found
+
+
+def test_a_fresh_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -> None:
+    found = passed(drill("backup-restore", backups, tmp_path))
+    assert found.brought == "posted"
+    assert {kind.kind for kind in found.kinds} >= {"deployments.apps", "services", "secrets", "configmaps"}
+    assert (found.objections, found.unknown, found.objects) == ([], [], [])
+
+
+@pytest.mark.full
+def test_the_newest_scheduled_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
+    found = passed(drill("backup-restore-scheduled", backups, tmp_path))
+    assert found.schedule == "production"
+
+
+@pytest.mark.full
+def test_everything_is_restored_tier_by_tier(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
+    passed(drill("restore-everything", backups, tmp_path))
+
+
+def test_a_lost_namespace_is_restored_in_its_place(backups: Fleet, tmp_path: Path) -> None:
+    found = passed(drill("namespace-loss", backups, tmp_path))
+    assert found.namespaces == {"production-sandbox": "production-sandbox"}
+
+
+def test_without_the_bucket_nothing_can_be_restored(backups: Fleet, tmp_path: Path) -> None:
+    known(backups)
+    ran = drill("bucket-loss", backups, tmp_path)
+    assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), ran.output
+    (found,) = ran.result.restores
+    assert (found.restore_s, found.kinds) == (None, [])
+    assert ran.result.objectives[0].met is True
