@@ -62,7 +62,7 @@ def _veleros(cluster: ClusterConfig) -> list[Resource]:
     "Velero and its plug-ins have the same version in every cluster.",
     why="A backup of a newer version is not made for an older one to read, and a plug-in is made for one version.",
     fix="upgrade the older one before a backup has to cross",
-    link=links.UPGRADE,
+    link=links.MIGRATION,
 )
 def _versions(config: BackupConfig) -> Iterator[Finding]:
     first: dict[str, tuple[str, str, Resource]] = {}
