@@ -213,6 +213,13 @@ def test_a_namespace_of_the_fleet_s_services_that_nobody_backs_up(
     }
 
 
+def test_a_fleet_without_any_schedule(apis: dict[str, KubeApi], capsys: pytest.CaptureFixture[str]) -> None:
+    del apis["us"].objects[f"{VELERO}/schedules/hourly"]
+    assert [(rule, message) for rule, _, message in lint(capsys)] == [
+        ("BSB106", "no schedule takes the namespace production (users of the fleet)")
+    ]
+
+
 def test_versions_apart(apis: dict[str, KubeApi], capsys: pytest.CaptureFixture[str]) -> None:
     pod = apis["eu"].deployments["velero"]["spec"]["template"]["spec"]
     pod["containers"][0]["image"] = "velero/velero:v1.12.4"

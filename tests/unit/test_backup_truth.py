@@ -54,6 +54,13 @@ RESTORE = """
     spec: {scheduleName: hourly, includedNamespaces: [production], namespaceMapping: {production: drill}%s}
     ---
     """
+CONFIG = """
+    apiVersion: v1
+    kind: ConfigMap
+    metadata: {name: c, namespace: production}
+    data: {value: "%s"}
+    ---
+    """
 HOOK = "{pre.hook.backup.velero.io/command: '[\"/dump\"]'%s}"
 PRODUCTION = "{includedNamespaces: [production]}"
 
@@ -116,6 +123,29 @@ def test_who_may_write(tmp_path: Path) -> None:
 def test_backups_of_a_read_only_location_are_refused(tmp_path: Path) -> None:
     closed = (LOCATION % "{region: x}").replace("default: true", "default: true, accessMode: ReadOnly")
     assert rules(tmp_path, us=SCHEDULE % PRODUCTION + closed) == {"BSB204"}
+
+
+NAMESPACE = """
+    apiVersion: v1
+    kind: Namespace
+    metadata: {name: %s}
+    ---
+    """
+
+
+@pytest.mark.parametrize(
+    ("objects", "found"),
+    [
+        (NAMESPACE % "velero", set()),
+        (NAMESPACE % "velero" + NAMESPACE % "production", set()),
+        (NAMESPACE % "velero" + NAMESPACE % "shop", {"BSB301"}),
+        # A file with other applications need not have all.
+        ((SCHEDULE % "{}").replace("hourly", "all") + CONFIG.replace("production", "shop") % "x", set()),
+        ((SCHEDULE % "{}").replace("hourly", "all") + CONFIG.replace("production", "prodution") % "x", {"BSB301"}),
+    ],
+)
+def test_namespaces_that_are_not_in_the_input(tmp_path: Path, objects: str, found: set[str]) -> None:
+    assert rules(tmp_path, us=SCHEDULE % PRODUCTION + objects) == found
 
 
 @pytest.mark.parametrize("name", ["secrets", "Secret", "secret", "secrets.v1"])
@@ -217,13 +247,6 @@ def test_what_is_a_database(tmp_path: Path, image: str, database: bool) -> None:
         assert found == ({"BSB321"} if database and not hooked else set())
 
 
-CONFIG = """
-    apiVersion: v1
-    kind: ConfigMap
-    metadata: {name: c, namespace: production}
-    data: {value: "%s"}
-    ---
-    """
 LEADING = """
     apiVersion: v1
     kind: Service

@@ -1,4 +1,4 @@
-"""docs/metrics.md says of every rule, kind and option what the code says."""
+"""docs/metrics-lint.md says of every rule, kind and option what the code says."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from blackstart.plan.metrics.check import FORM, RULES
 from blackstart.plan.metrics.files import COMPONENTS, KINDS
 from blackstart.plan.metrics.model import UNSAID_RTO
 
-MANUAL = (Path(__file__).resolve().parents[2] / "docs" / "metrics.md").read_text()
+MANUAL = (Path(__file__).resolve().parents[2] / "docs" / "metrics-lint.md").read_text()
 ROW = re.compile(r"^\| (BSP\d+) \| (\w+) \| (.+?) \| (.*?) \| (.*?) \|$", re.MULTILINE)
 
 

@@ -50,16 +50,25 @@ class Resource:
         return Finding(self.manifest.place(path), path, message, fix)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ClusterConfig:
-    """The objects of one cluster."""
+    """The objects of one cluster; itself and no other, so that what is worked out of it can be kept."""
 
     name: str
     resources: tuple[Resource, ...]
 
     def of(self, *kinds: str) -> Iterator[Resource]:
         """The objects of these kinds."""
+        if len(kinds) == 1:
+            return iter(self._of_kind.get(kinds[0], ()))
         return (resource for resource in self.resources if resource.kind in kinds)
+
+    @cached_property
+    def _of_kind(self) -> dict[str, list[Resource]]:
+        found: dict[str, list[Resource]] = {}
+        for resource in self.resources:
+            found.setdefault(resource.kind, []).append(resource)
+        return found
 
     @cached_property
     def regions(self) -> set[str]:

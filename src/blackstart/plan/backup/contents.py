@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from blackstart.plan.backup import links
@@ -36,20 +37,25 @@ def namespaces(cluster: ClusterConfig) -> set[str]:
 @RULES.add(
     "BSB301",
     "error",
-    "Every namespace that is included exists (with objects of applications in the input).",
+    "Every namespace that is included exists (with Namespaces, or names that are nearly the same, in the input).",
     why="A backup of a namespace that is not there is Completed, and empty.",
     fix="correct the name in includedNamespaces",
     link=links.FILTER,
 )
 def _namespaces(config: BackupConfig) -> Iterator[Finding]:
     for one in templates(config):
-        there = sorted(namespaces(one.cluster))
-        # Where only Velero's own objects are in the input, the others are not known.
-        if not any(r.namespace != one.resource.namespace for r in one.cluster.of("Namespace", *_APPLICATION)):
-            continue
+        there = sorted(namespaces(one.cluster) - {one.resource.namespace})
+        # Files may leave namespaces out; where they declare some, or a name is nearly one of them, it is a slip.
+        whole = bool(config.live) or any(r.name != one.resource.namespace for r in one.cluster.of("Namespace"))
         for i, name in texts(one.spec.get("includedNamespaces")):
-            if not any(fnmatchcase(namespace, name) for namespace in there):
-                yield one.finding(("includedNamespaces", i), f"{one.cluster.name} has no namespace {name}")
+            near = get_close_matches(name, there, 1)
+            if name != one.resource.namespace and (near or (there and whole)) and not _matched(name, there):
+                fix = f'did you mean "{near[0]}"?' if near else ""
+                yield one.finding(("includedNamespaces", i), f"{one.cluster.name} has no namespace {name}", fix)
+
+
+def _matched(name: str, there: list[str]) -> bool:
+    return any(fnmatchcase(namespace, name) for namespace in there)
 
 
 @RULES.add(

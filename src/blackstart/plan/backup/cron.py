@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import date, timedelta
+from functools import lru_cache
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -39,6 +40,7 @@ _FIRST, _LAST = date(2024, 1, 1), date(2053, 1, 31)
 """Every weekday for each date of the year, leap days too: calendars repeat after 28 years."""
 
 
+@lru_cache(maxsize=256)
 def longest_gap(schedule: str) -> float:
     """Seconds between one firing and the next at worst; a zone with summer time adds an hour.
 

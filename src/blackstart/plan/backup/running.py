@@ -40,12 +40,12 @@ def _instant(value: str) -> float | None:
     link=links.TROUBLE,
 )
 def _deployment(config: BackupConfig) -> Iterator[Finding]:
-    known = config.live or any(True for cluster in config.clusters for _ in servers(cluster))
+    known = config.live or any(servers(cluster) for cluster in config.clusters)
     for cluster in config.clusters if known else ():
         objects = _veleros(cluster)
         named = [one for one in servers(cluster) if one.name == "velero"]
         if objects and not named:
-            other = next(servers(cluster), None)
+            other = next(iter(servers(cluster)), None)
             there = f"; the server is called {other.name}" if other else ""
             yield (other or objects[0]).finding(
                 ("metadata", "name"), f"{cluster.name} has no Deployment velero{there}"
@@ -62,7 +62,7 @@ def _veleros(cluster: ClusterConfig) -> list[Resource]:
     "Velero and its plug-ins have the same version in every cluster.",
     why="A backup of a newer version is not made for an older one to read, and a plug-in is made for one version.",
     fix="upgrade the older one before a backup has to cross",
-    link=links.UPGRADE,
+    link=links.MIGRATION,
 )
 def _versions(config: BackupConfig) -> Iterator[Finding]:
     first: dict[str, tuple[str, str, Resource]] = {}

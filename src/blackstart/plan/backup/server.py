@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from blackstart.plan.resources import ClusterConfig, Resource
 from blackstart.plan.values import items, mapping, text, texts
@@ -12,12 +13,15 @@ IMAGE = re.compile(r"(?:^|/)velero(?:[:@]|$)")
 PLUGIN = re.compile(r"(?:^|/)(velero-plugin-[\w-]+):v?([\w.-]+)")
 
 
-def servers(cluster: ClusterConfig) -> Iterator[Resource]:
+@lru_cache(maxsize=64)
+def servers(cluster: ClusterConfig) -> tuple[Resource, ...]:
     """The Deployments that are Velero's server, by name or by image."""
-    for resource in cluster.of("Deployment"):
-        images = [text(container.get("image")) for _, container in containers(resource)]
-        if resource.name == "velero" or any(IMAGE.search(image) for image in images):
-            yield resource
+    return tuple(
+        resource
+        for resource in cluster.of("Deployment")
+        if resource.name == "velero"
+        or any(IMAGE.search(text(container.get("image"))) for _, container in containers(resource))
+    )
 
 
 def containers(resource: Resource, key: str = "containers") -> Iterator[tuple[int, dict[str, object]]]:

@@ -48,7 +48,7 @@ def _way(one: Template, claim: Claim) -> tuple[Way, KeyPath, str]:
         return "none", path, "leaves persistentvolumes out, and with them their snapshots"
     if any(one.cluster.of("VolumeSnapshotLocation")):
         return "snapshot", (), ""
-    if any(servers(one.cluster)):
+    if servers(one.cluster):
         text = "there is no VolumeSnapshotLocation, no CSI, and files are not backed up"
         return "none", (*one.path, "snapshotVolumes"), text
     return "unknown", (), ""
@@ -144,7 +144,7 @@ def _pods(config: BackupConfig) -> Iterator[Finding]:
 def _agent(config: BackupConfig) -> Iterator[Finding]:
     for one in templates(config):
         agents = {daemon.name for daemon in one.cluster.of("DaemonSet")}
-        if not any(servers(one.cluster)) or agents & {"node-agent", "restic"}:
+        if not servers(one.cluster) or agents & {"node-agent", "restic"}:
             continue
         claim = next((claim for claim in _claimed(one) if _way(one, claim)[0] in ("files", "moved")), None)
         if claim:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from blackstart.plan.resources import ClusterConfig, Resource
@@ -57,31 +58,29 @@ def databases(cluster: ClusterConfig) -> Iterator[tuple[Resource, KeyPath, str]]
                 break
 
 
-def claims(cluster: ClusterConfig) -> Iterator[Claim]:
+@lru_cache(maxsize=64)
+def claims(cluster: ClusterConfig) -> tuple[Claim, ...]:
     """Every volume that is claimed, by a PersistentVolumeClaim or a StatefulSet's template of them."""
+    return tuple(_claims(cluster))
+
+
+def _claims(cluster: ClusterConfig) -> Iterator[Claim]:
     mounted: dict[tuple[str, str], tuple[Resource, str]] = {}
+    templates: set[tuple[str, str]] = set()
     for resource in cluster.of(*WORKLOADS):
         for _, found in items(pod(resource).get("volumes")):
             if claim := text(mapping(found.get("persistentVolumeClaim")).get("claimName")):
                 mounted[resource.namespace, claim] = (resource, text(found.get("name")))
         for i, template in items(resource.spec.get("volumeClaimTemplates")):
             name = text(mapping(template.get("metadata")).get("name"))
+            templates.add((resource.namespace, f"{name}-{resource.name}"))
             yield Claim(resource, ("spec", "volumeClaimTemplates", i), f"{name}-{resource.name}-*", resource, name)
     for resource in cluster.of("PersistentVolumeClaim"):
-        if _of_template(cluster, resource):
-            continue
-        pods, volume = mounted.get((resource.namespace, resource.name), (None, ""))
-        yield Claim(resource, (), resource.name, pods, volume)
-
-
-def _of_template(cluster: ClusterConfig, claim: Resource) -> bool:
-    """Whether a claim was made by a StatefulSet: in live clusters both are there."""
-    for resource in cluster.of("StatefulSet"):
-        for _, template in items(resource.spec.get("volumeClaimTemplates")):
-            name = f"{text(mapping(template.get('metadata')).get('name'))}-{resource.name}-"
-            if resource.namespace == claim.namespace and re.fullmatch(rf"{re.escape(name)}\d+", claim.name):
-                return True
-    return False
+        stem, _, number = resource.name.rpartition("-")
+        # Live clusters have both: a StatefulSet's template, and the claims that were made of it.
+        if not (number.isdecimal() and (resource.namespace, stem) in templates):
+            pods, volume = mounted.get((resource.namespace, resource.name), (None, ""))
+            yield Claim(resource, (), resource.name, pods, volume)
 
 
 def references(resource: Resource) -> Iterator[tuple[KeyPath, str, str]]:
