@@ -71,6 +71,9 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 """Experiments that are made here, of one fault of ours each: its arguments besides service and region."""
 
+STORE_FAULTS = {name: {"store": "database", "region": "standby"} for name in ("stop-replication", "sever-store")}
+"""The same of faults of stores: all of their arguments."""
+
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
 _OF_A_MESH = ",virtualservices.networking.istio.io"
 _TABLES = "tables at"
@@ -145,13 +148,14 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
 
 def drill(case: Case, folder: Path) -> Path:
     """A drill as short as can be."""
-    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS}[case.fault], _service(case)
+    made = {fault: f"crash-{fault}" for fault in STORE_FAULTS}
+    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS, **made}[case.fault], _service(case)
     document = {
         "drill": "crash",
         "title": str(case),
         "experiment": name,
         "services": [service],
-        "victims": [] if case.fault == "sever" else ["primary"],
+        "victims": [] if case.fault in ("sever", *STORE_FAULTS) else ["primary"],
         "lease": f"{TTL:g}s",
         "client": {"interval": "100ms", "timeout": "500ms"},
         "steady": {"success": "90%", "window": "1s"},
@@ -161,7 +165,7 @@ def drill(case: Case, folder: Path) -> Path:
     }
     if case.fault in ACTIONS:
         _write(folder / "experiments" / f"{name}.yaml", experiment(*ACTIONS[case.fault]))
-    if case.fault in FAULTS:
+    if case.fault in (*FAULTS, *STORE_FAULTS):
         _write(folder / "experiments" / f"{name}.yaml", _experiment_of_ours(case))
     return _write(folder / "drills" / "crash.yaml", document)
 
@@ -185,6 +189,8 @@ def experiment(module: str, func: str, arguments: dict[str, Any]) -> dict[str, A
 
 
 def _service(case: Case) -> str:
+    if case.fault in STORE_FAULTS:
+        return "orders"
     return "mesh" if case.fault in MESH_EXPERIMENTS else "frontend"
 
 
@@ -193,7 +199,8 @@ def _experiment_of_ours(case: Case) -> dict[str, Any]:
         return {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
 
     func, where = case.fault.replace("-", "_"), {"service": _service(case), "region": "primary"}
-    action = {"type": "action", "name": "break", "provider": provider(func, **where, **FAULTS[case.fault])}
+    arguments = STORE_FAULTS.get(case.fault) or {**where, **FAULTS[case.fault]}
+    action = {"type": "action", "name": "break", "provider": provider(func, **arguments)}
     return {
         "title": str(case),
         "description": "For the crash matrix.",
@@ -282,7 +289,7 @@ def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) 
         if "guardian" in case.how:
             kill_guardians()
         for member in members(mark):
-            if case.how != "both" or b"watchdog" not in _command(member):
+            if case.how != "both" or b"blackstart.safety.watchdog" not in _command(member):
                 _signal(member, signal.SIGKILL)
         yield
     elif case.how == "guardian":
