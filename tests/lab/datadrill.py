@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -56,9 +56,21 @@ def clients(data: Fleet) -> list[dict[str, str]]:
     return [json.loads(text)["data"] for text in found]
 
 
-def drill(name: str, data: Fleet, folder: Path, settings: dict[str, str] | None = None) -> Ran:
+def drill(
+    name: str,
+    data: Fleet,
+    folder: Path,
+    settings: dict[str, str] | None = None,
+    fleet: Path | None = None,
+    during: tuple[str, Callable[[], object]] | None = None,
+) -> Ran:
     return run_drill(
-        name, data.source or Path(), folder / "out", settings={**_QUICK, **(settings or {})}, deadline=400
+        name,
+        fleet or data.source or Path(),
+        folder / "out",
+        settings={**_QUICK, **(settings or {})},
+        during=during,
+        deadline=400,
     )
 
 

@@ -52,18 +52,8 @@ MESH_EXPERIMENTS = {
     "istiod-kill": "control-plane-loss",
     "blackhole-endpoints": "endpoint-blackhole",
     "block-remote-api": "remote-api-loss",
-    "mesh-abort": "crash-mesh-abort",
-    "mesh-delay": "crash-mesh-delay",
-    "drain-subset": "crash-drain-subset",
 }
 """Those that need a mesh."""
-
-OBSERVER_EXPERIMENTS = {
-    "kill-observer": "crash-kill-observer",
-    "freeze-observer": "crash-freeze-observer",
-    "block-store-api": "crash-block-store-api",
-}
-"""Those that need global metrics."""
 
 ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cordon": ("node", "cordon_node", {}),
@@ -73,18 +63,18 @@ ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
 """Experiments that are made here, of one action of chaosk8s each: module, function, arguments."""
 
 FAULTS: dict[str, dict[str, Any]] = {
-    "mesh-abort": {"status": 418},
-    "mesh-delay": {"delay": 0.1},
-    "drain-subset": {"subset": "blue", "virtual_service": "split"},
+    "mesh-abort": {"service": "mesh", "region": "primary", "status": 418},
+    "mesh-delay": {"service": "mesh", "region": "primary", "delay": 0.1},
+    "drain-subset": {"service": "mesh", "region": "primary", "subset": "blue", "virtual_service": "split"},
 }
-"""Experiments that are made here, of one fault of ours each: its arguments besides service and region."""
-
-OBSERVERS: dict[str, dict[str, Any]] = {
-    "kill-observer": {"part": "sidecar"},
-    "freeze-observer": {"part": "prometheus"},
-    "block-store-api": {},
+OBSERVER_FAULTS: dict[str, dict[str, Any]] = {
+    "kill-observer": {"region": "primary", "part": "sidecar"},
+    "freeze-observer": {"region": "primary", "part": "prometheus"},
+    "block-store-api": {"region": "primary"},
 }
-"""The same, besides region."""
+STORE_FAULTS = {name: {"store": "database", "region": "standby"} for name in ("stop-replication", "sever-store")}
+_MADE = {**FAULTS, **OBSERVER_FAULTS, **STORE_FAULTS}
+"""Experiments that are made here, of one fault of ours each: its arguments."""
 
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
 _OF_A_MESH = ",virtualservices.networking.istio.io"
@@ -160,13 +150,14 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
 
 def drill(case: Case, folder: Path) -> Path:
     """A drill as short as can be."""
-    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS, **OBSERVER_EXPERIMENTS}[case.fault], _service(case)
+    made = {fault: f"crash-{fault}" for fault in _MADE}
+    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS, **made}[case.fault], _service(case)
     document = {
         "drill": "crash",
         "title": str(case),
         "experiment": name,
         "services": [service],
-        "victims": [] if case.fault == "sever" else ["primary"],
+        "victims": [] if case.fault in ("sever", *STORE_FAULTS) else ["primary"],
         "lease": f"{TTL:g}s",
         "client": {"interval": "100ms", "timeout": "500ms"},
         "steady": {"success": "90%", "window": "1s"},
@@ -176,7 +167,7 @@ def drill(case: Case, folder: Path) -> Path:
     }
     if case.fault in ACTIONS:
         _write(folder / "experiments" / f"{name}.yaml", experiment(*ACTIONS[case.fault]))
-    if case.fault in {**FAULTS, **OBSERVERS}:
+    if case.fault in _MADE:
         _write(folder / "experiments" / f"{name}.yaml", _experiment_of_ours(case))
     return _write(folder / "drills" / "crash.yaml", document)
 
@@ -200,16 +191,16 @@ def experiment(module: str, func: str, arguments: dict[str, Any]) -> dict[str, A
 
 
 def _service(case: Case) -> str:
-    return "mesh" if case.fault in MESH_EXPERIMENTS else "frontend"
+    if case.fault in STORE_FAULTS:
+        return "orders"
+    return "mesh" if case.fault in (*MESH_EXPERIMENTS, *FAULTS) else "frontend"
 
 
 def _experiment_of_ours(case: Case) -> dict[str, Any]:
     def provider(func: str, **arguments: Any) -> dict[str, Any]:
         return {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
 
-    of_routes = {"service": _service(case), **FAULTS[case.fault]} if case.fault in FAULTS else {}
-    arguments = {"region": "primary", **of_routes, **OBSERVERS.get(case.fault, {})}
-    provided = provider(case.fault.replace("-", "_"), **arguments)
+    provided = provider(case.fault.replace("-", "_"), **_MADE[case.fault])
     action = {"type": "action", "name": "break", "provider": provided}
     return {
         "title": str(case),
@@ -302,7 +293,7 @@ def _happening(case: Case, fleet: Fleet, paths: LabPaths, pid: int, mark: Path) 
         if "guardian" in case.how:
             kill_guardians()
         for member in members(mark):
-            if case.how != "both" or b"watchdog" not in _command(member):
+            if case.how != "both" or b"blackstart.safety.watchdog" not in _command(member):
                 _signal(member, signal.SIGKILL)
         yield
     elif case.how == "guardian":

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from datalab import eventually
-from labcrash import OBSERVER_EXPERIMENTS, Case, crash
+from labcrash import OBSERVER_FAULTS, Case, crash
 from labdrill import settle
 from machinekit import Machine, fault, kill, running
 from metricslab import BY_REGION, federation, scraped, stores, thanos, whole
@@ -38,7 +38,7 @@ ONLY_IN_FULL = [
             for how in ("kill", "both", "machine", "stop")
             for p in ("apply.after", "held")
         ),
-        *(Case(f, "kill", "supervisor", "child.told") for f in OBSERVER_EXPERIMENTS),
+        *(Case(f, "kill", "supervisor", "child.told") for f in OBSERVER_FAULTS),
     ]
     if case not in IN_EVERY_RUN
 ]
@@ -69,7 +69,7 @@ def test_it_is_put_back(metrics: Fleet, paths: LabPaths, tmp_path: Path, case: C
 
 
 def test_every_fault_of_an_observer_is_in_every_run() -> None:
-    assert {case.fault for case in IN_EVERY_RUN} == set(OBSERVER_EXPERIMENTS)
+    assert {case.fault for case in IN_EVERY_RUN} == set(OBSERVER_FAULTS)
 
 
 def test_a_killed_sidecar_is_missed_at_once(metrics: Fleet, here: Machine, tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ class Taken(StepError):  # noqa: N818 - a state of the world, not a mistake
     """Someone else wrote another address; it is left alone."""
 
 
-Knocks = Mapping[str, Future[BlackstartError | None]]
-"""Region -> what was wrong with its cluster when it was asked; None: it answered."""
+Knocks = Mapping[str, Future[KubeError | None]]
+"""Region -> how its cluster was silent when it was asked; None: it answered something."""
 
 
 @contextmanager
@@ -34,12 +34,14 @@ def knocking(fleet: Fleet, store: Store) -> Iterator[Knocks]:
         yield {region: pool.submit(_knock, cluster) for region, cluster in clusters.items()}
 
 
-def _knock(cluster: Cluster) -> BlackstartError | None:
+def _knock(cluster: Cluster) -> KubeError | None:
     try:
         with Kube(cluster) as kube:
             kube.verify_identity()
-    except BlackstartError as error:
-        return error
+    except KubeError as error:
+        return error if error.status is None else None
+    except BlackstartError:
+        return None  # Whoever writes there is told.
     return None
 
 
@@ -75,7 +77,7 @@ def _outcome(
     where: Address,
     address: str,
     known: Sequence[str],
-    knock: Future[BlackstartError | None] | None,
+    knock: Future[KubeError | None] | None,
 ) -> BlackstartError | None:
     if knock and (silent := knock.result()):
         return silent
