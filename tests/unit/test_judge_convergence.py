@@ -143,6 +143,15 @@ def test_a_side_that_was_not_written_to_during_the_cut_is_never_green() -> None:
     assert nothing_told.verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_victim_cannot_be_written_to_and_need_not() -> None:
+    """The scene's victim is us."""
+
+    def only_eu(t: float, w: Writes) -> Writes:
+        return w.model_copy(update={"taken": {"us": 0 if t > T0 else 1, "eu": w.ok}})
+
+    assert ran(converged(), seconds=only_eu).verdict is Verdict.PASS
+
+
 def test_a_member_that_was_not_read_at_the_end_is_never_green() -> None:
     gone = StoreRead(moment="failback", store="orders-db", record="orders", member="eu", no_data=Reason.REFUSED)
     result = ran(converged(), failback=(AFTER[0], gone))

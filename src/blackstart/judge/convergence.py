@@ -80,7 +80,9 @@ def _unwritten(case: Case, service: str, found: dict[tuple[str, str], Convergenc
     moments = [m for m in case.history.writes if m.body.service == service]
     # Each tells of the time since the one before: what straddles T0 may be of before.
     told = [m.body.taken for before, m in pairwise(moments) if window.holds(before.t) and window.holds(m.t)]
-    for member in {member: None for store, _ in found for member in case.fleet.stores[store].members}:
+    members = {member: None for store, _ in found for member in case.fleet.stores[store].members}
+    # Where a region is taken away nobody can write: there only the others can go on.
+    for member in (each for each in members if each not in case.history.header.victims):
         if not sum(taken.get(member, 0) for taken in told):
             yield f"no data: no write was acknowledged at the entry of {member} between T0 and the undo"
 
