@@ -67,6 +67,9 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         velero = ", ".join(name for name, region in fleet.regions.items() if region.velero)
         where = f"{fleet.backups.url}/{fleet.backups.bucket}, {power_state(STORE, paths)}"
         console.print(f"backups: {where}; Velero in {velero}", highlight=False)
+    for what, seen in (("Thanos", fleet.prometheus), ("federation", fleet.federation)):
+        if seen:
+            console.print(f"{what} over all regions: {seen.url}", highlight=False)
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 
