@@ -44,7 +44,7 @@ class SessionLab:
 
     def up(self) -> Fleet:
         self._ours = self._ours or not PATHS.fleet.exists()
-        return native.up(REGIONS, PATHS, print)
+        return native.up(REGIONS, PATHS, print, global_metrics=True)
 
     def down(self) -> None:
         if self._ours:
@@ -75,7 +75,7 @@ def session_lab() -> Iterator[SessionLab]:
 
 @pytest.fixture(scope="session")
 def lab(session_lab: SessionLab) -> Fleet:
-    """The fleet of a lab that runs, two regions, everything Ready."""
+    """The fleet of a lab that runs, two regions, everything Ready, Thanos and a federation over both."""
     return session_lab.up()
 
 

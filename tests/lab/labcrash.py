@@ -13,11 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from labdrill import ROOT, end, kubectl
 
+from blackstart.faults import observerparts
 from blackstart.faults.marks import LABEL
 from blackstart.faults.meshparts import ready_path
 from blackstart.faults.paths import ask
@@ -57,6 +58,13 @@ MESH_EXPERIMENTS = {
 }
 """Those that need a mesh."""
 
+OBSERVER_EXPERIMENTS = {
+    "kill-observer": "crash-kill-observer",
+    "freeze-observer": "crash-freeze-observer",
+    "block-store-api": "crash-block-store-api",
+}
+"""Those that need global metrics."""
+
 ACTIONS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "cordon": ("node", "cordon_node", {}),
     "policy": ("networking", "deny_all_egress", {"ns": "production"}),
@@ -70,6 +78,13 @@ FAULTS: dict[str, dict[str, Any]] = {
     "drain-subset": {"subset": "blue", "virtual_service": "split"},
 }
 """Experiments that are made here, of one fault of ours each: its arguments besides service and region."""
+
+OBSERVERS: dict[str, dict[str, Any]] = {
+    "kill-observer": {"part": "sidecar"},
+    "freeze-observer": {"part": "prometheus"},
+    "block-store-api": {},
+}
+"""The same, besides region."""
 
 _KINDS = "deployments,leases,jobs,serviceaccounts,roles,rolebindings,networkpolicies,services,configmaps"
 _OF_A_MESH = ",virtualservices.networking.istio.io"
@@ -145,7 +160,7 @@ def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
 
 def drill(case: Case, folder: Path) -> Path:
     """A drill as short as can be."""
-    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS}[case.fault], _service(case)
+    name, service = {**EXPERIMENTS, **MESH_EXPERIMENTS, **OBSERVER_EXPERIMENTS}[case.fault], _service(case)
     document = {
         "drill": "crash",
         "title": str(case),
@@ -161,7 +176,7 @@ def drill(case: Case, folder: Path) -> Path:
     }
     if case.fault in ACTIONS:
         _write(folder / "experiments" / f"{name}.yaml", experiment(*ACTIONS[case.fault]))
-    if case.fault in FAULTS:
+    if case.fault in {**FAULTS, **OBSERVERS}:
         _write(folder / "experiments" / f"{name}.yaml", _experiment_of_ours(case))
     return _write(folder / "drills" / "crash.yaml", document)
 
@@ -192,8 +207,10 @@ def _experiment_of_ours(case: Case) -> dict[str, Any]:
     def provider(func: str, **arguments: Any) -> dict[str, Any]:
         return {"type": "python", "module": "blackstart.activities.faults", "func": func, "arguments": arguments}
 
-    func, where = case.fault.replace("-", "_"), {"service": _service(case), "region": "primary"}
-    action = {"type": "action", "name": "break", "provider": provider(func, **where, **FAULTS[case.fault])}
+    of_routes = {"service": _service(case), **FAULTS[case.fault]} if case.fault in FAULTS else {}
+    arguments = {"region": "primary", **of_routes, **OBSERVERS.get(case.fault, {})}
+    provided = provider(case.fault.replace("-", "_"), **arguments)
+    action = {"type": "action", "name": "break", "provider": provided}
     return {
         "title": str(case),
         "description": "For the crash matrix.",
@@ -234,6 +251,9 @@ def picture(fleet: Fleet) -> dict[str, Any]:
         kinds = _KINDS + (_OF_A_MESH if region.mesh else "")
         for part in ("istiod", "gateway") if region.mesh else ():
             answered = ask(fleet, ready_path(fleet, name, part))
+            found[f"{name} {part}"] = answered and answered.status
+        for part in get_args(observerparts.Name) if region.sidecar else ():
+            answered = ask(fleet, observerparts.own_path(fleet, observerparts.Where(region=name, part=part)))
             found[f"{name} {part}"] = answered and answered.status
         for namespace in ("production", "default"):
             listed = json.loads(kubectl(region, "-n", namespace, "get", kinds, "-o", "json", "--request-timeout=3s"))

@@ -44,10 +44,11 @@ def _pids(paths: LabPaths) -> dict[str, int]:
 def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
     before: Snapshot, paths: LabPaths, tmp_path: Path
 ) -> None:
-    native.up(["us", "eu"], paths, print)
+    native.up(["us", "eu"], paths, print, global_metrics=True)
     assert set(differences(before, snapshot())) >= {"processes", "netns", "cgroups", "routes", "links"}
     pids = _pids(paths)
-    again = native.up(["us", "eu"], paths, print)
+    assert {"us sidecar", "eu sidecar", "observer querier", "observer federation"} <= set(pids)
+    again = native.up(["us", "eu"], paths, print, global_metrics=True)
     assert (_pids(paths), list(again.regions)) == (pids, ["us", "eu"])
 
     other = LabPaths(tmp_path / "other")
@@ -55,10 +56,12 @@ def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
         native.up(["us", "eu"], other, print)
     with pytest.raises(LabError, match=str(paths.root)):
         native.down(other, print)
-    with pytest.raises(LabError, match="regions us,eu, no mesh and no stores runs"):
-        native.up(["us"], paths, print)
+    with pytest.raises(LabError, match="regions us,eu, no mesh and no stores and global metrics runs"):
+        native.up(["us", "eu"], paths, print)
     assert _pids(paths) == pids
 
+    native.freeze("us", paths, "prometheus")
+    native.kill("eu", paths, "sidecar")
     native.down(paths, print)
     assert differences(before, snapshot()) == {}
     native.down(paths, print)

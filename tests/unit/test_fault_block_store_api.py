@@ -146,7 +146,7 @@ def test_what_fleet_yaml_lacks_is_told(here: Bench, querier: Querier) -> None:
         inject(FAULT, here.fleet, ARGS, here.context())
     del document["regions"]["us"]["sidecar"]
     here.fleet_file.write_text(yaml.safe_dump(document))
-    with pytest.raises(FaultError, match="has no `sidecar`.*--global-metrics"):
+    with pytest.raises(FaultError, match=r"has no `sidecar`.*--global-metrics"):
         inject(FAULT, here.fleet, ARGS, here.context())
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from faultkit import RUN, Bench, bench
-from loopback import free_port
+from loopback import free_address
 
 from blackstart.evidence.records import FaultEvent, FaultState
 from blackstart.faults import paths
@@ -30,7 +30,8 @@ DOES = pytest.mark.parametrize(("does", "state"), [("kill", "dead"), ("freeze", 
 _STATE = """
 case $(cut -d' ' -f3 /proc/$(cat pid)/stat 2>/dev/null) in T) echo frozen;; ''|Z|X) echo dead;; *) echo up;; esac
 """
-_START = "setsid prometheus --config.file=p.yml --storage.tsdb.path=d --web.listen-address={address} >log 2>&1 & echo $! >pid"
+_START = """setsid prometheus --config.file=p.yml --storage.tsdb.path=d --web.listen-address={address} >log 2>&1 &
+echo $! >pid"""
 _READY = "until curl -sf -m 1 http://{address}/-/healthy >/dev/null; do sleep 0.05; done"
 
 
@@ -45,7 +46,7 @@ def here(tmp_path: Path) -> Iterator[Bench]:
 @pytest.fixture
 def fleet(here: Bench) -> Iterator[Fleet]:
     """The bench's fleet with a Prometheus of its own, which runs."""
-    address = f"127.0.0.1:{free_port()}"
+    address = free_address()
     (here.folder / "p.yml").write_text("{}")
     start, ready = _START.format(address=address), _READY.format(address=address)
     up = f"case $({_STATE}) in frozen) kill -CONT $(cat pid);; dead) {start};; esac; {ready}"
@@ -97,7 +98,7 @@ def test_a_frozen_one_that_died_meanwhile_comes_back(here: Bench, fleet: Fleet) 
     os.kill(int((here.folder / "pid").read_text()), signal.SIGKILL)
     (entry,) = here.store.read(RUN).outstanding
     until = time.monotonic() + 5
-    while fault.changes(fleet, entry.undo)[0].now != "dead":
+    while fault.changes(fleet, entry.undo)[0].found != "dead":
         assert time.monotonic() < until
     with pytest.raises(FaultError, match="its state is 'dead', not 'frozen'"):
         fault.confirm(fleet, entry.undo, 0)
@@ -116,29 +117,38 @@ def test_one_that_is_not_up_is_refused(here: Bench, fleet: Fleet, does: str, sta
     power.restore(prometheus.power)
 
 
+@pytest.mark.parametrize(("does", "why"), [("kill", "still working"), ("freeze", "says frozen, but .* answers")])
 def test_one_that_goes_on_answering_is_ineffective(
-    here: Bench, fleet: Fleet, monkeypatch: pytest.MonkeyPatch
+    here: Bench, fleet: Fleet, monkeypatch: pytest.MonkeyPatch, does: str, why: str
 ) -> None:
     monkeypatch.setattr("blackstart.faults.inject.BITES_WITHIN", 0.5)
-    lying = {"kill": _sh(here, "true"), "state": _sh(here, "echo up")}
-    with pytest.raises(Ineffective, match="still working"):
-        inject(fault_of("kill-observer"), _with(fleet, here, lying), ARGS, here.context())
+    lying = {
+        "kill": _sh(here, "true"),
+        "freeze": _sh(here, "touch flag"),
+        "state": _sh(here, "test -e flag && echo frozen || echo up"),
+    }
+    with pytest.raises(Ineffective, match=why):
+        inject(fault_of(f"{does}-observer"), _with(here, lying), ARGS, here.context())
 
 
 @pytest.mark.parametrize(
     ("fault", "args", "why"),
     [
         ("kill-observer", {"region": "primary", "part": "sidecar"}, "has no `sidecar`.*--global-metrics"),
-        ("kill-observer", {"region": "primary", "part": "thanos"}, "unknown part 'thanos'"),
+        (
+            "kill-observer",
+            {"region": "primary", "part": "thanos"},
+            'unknown part "thanos"; allowed: prometheus, sidecar',
+        ),
         ("freeze-observer", ARGS, r"regions\.us\.prometheus has no `power` with `freeze`.*delete_pods"),
     ],
 )
 def test_what_fleet_yaml_lacks_is_told(here: Bench, fleet: Fleet, fault: str, args: dict[str, str], why: str) -> None:
     with pytest.raises(FaultError, match=why):
-        inject(fault_of(fault), _with(fleet, here, {"freeze": None}), args, here.context())
+        inject(fault_of(fault), _with(here, {"freeze": None}), args, here.context())
 
 
-def _with(fleet: Fleet, here: Bench, change: dict[str, Any]) -> Fleet:
+def _with(here: Bench, change: dict[str, Any]) -> Fleet:
     """The fleet with other power commands."""
     document = yaml.safe_load(here.fleet_file.read_text())
     switch = document["regions"]["us"]["prometheus"]["power"]

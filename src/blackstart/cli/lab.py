@@ -70,7 +70,7 @@ def build(provider: str, mesh: bool, global_metrics: bool) -> None:
     from blackstart.cli import labviews
     from blackstart.lab import toolchain
 
-    tools = toolchain.tools(mesh, global_metrics) if provider == "native" else toolchain.KIND
+    tools = toolchain.tools(mesh, global_metrics=global_metrics) if provider == "native" else toolchain.KIND
     with labviews.build_progress() as report:
         toolchain.build(tools, report)
 

@@ -25,6 +25,7 @@ class ObserverPower:
 
     def __init__(self, does: Literal["kill", "freeze"]) -> None:
         self.does, self.state, self.kind = does, _STATE[does], f"{does}-observer"
+        self.immediate = does == "freeze"
 
     def targets(self, fleet: Fleet, args: dict[str, Any]) -> list[Target]:
         """`region` by role, and `part`."""
@@ -33,25 +34,33 @@ class ObserverPower:
         return [Target(str(at), at.model_dump(), (at.region,))]
 
     def capture(self, fleet: Fleet, target: Target) -> dict[str, Any]:
-        """Nothing but that it is up: it comes back with what it had."""
+        """Nothing but that it is up and answers: it comes back with what it had."""
         at = Where.model_validate(target.data)
         if (found := power.state(self._power(fleet, at))) != "up":
             raise FaultError(f"{self.kind} {at}: its state is {found!r}, not 'up'; bring it up first")
+        if not paths.answers(fleet, path := own_path(fleet, at)):
+            raise FaultError(f"{self.kind} {at}: no answer at {path.address}: nothing could prove that it bites")
         return {}
 
     def control_paths(self, fleet: Fleet, target: Target, before: dict[str, Any]) -> list[ControlPath]:
-        """Its own address."""
-        return [own_path(fleet, Where.model_validate(target.data))]
+        """Its own address. None of a frozen one, whose kernel takes connections in its place: `confirm` asks it."""
+        path = own_path(fleet, Where.model_validate(target.data))
+        return [path] if self.does == "kill" else []
 
     def apply(self, fleet: Fleet, undo: Undo, fence: Callable[[], None]) -> None:
         """Take it away."""
         _TAKE[self.does](self._power(fleet, _at(undo)))
 
     def confirm(self, fleet: Fleet, undo: Undo, within: float) -> str:
-        """The power command says so."""
+        """The power command says so; right after the change, a frozen one has no answer any more, either."""
         if (found := power.state(self._power(fleet, _at(undo)))) != self.state:
             raise FaultError(f"{undo.kind} {undo.target}: its state is {found!r}, not {self.state!r}")
-        return f"state {self.state}"
+        path = own_path(fleet, _at(undo))
+        if self.does == "kill" or not within:
+            return f"state {self.state}"
+        if paths.answers(fleet, path):
+            raise FaultError(f"{undo.kind} {undo.target}: its power command says frozen, but {path.address} answers")
+        return f"state {self.state}; no answer at {path.address}"
 
     def revert(self, fleet: Fleet, undo: Undo) -> None:
         """Bring it back, from whatever became of it."""

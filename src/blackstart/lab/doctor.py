@@ -130,7 +130,7 @@ def look(tools: Sequence[toolchain.Tool] = toolchain.NATIVE, data: bool = True) 
 
 def refuse(regions: int, mesh: bool = False, data: bool = False, global_metrics: bool = False) -> None:
     """Raises LabError with what `doctor` says, when a lab cannot run."""
-    facts = look(toolchain.tools(mesh, global_metrics), data)
+    facts = look(toolchain.tools(mesh, global_metrics=global_metrics), data)
     found = [str(problem) for problem in problems(facts, regions)]
     if facts.unbuilt and not found:
         options = [option for option, yes in {" --mesh": mesh, " --global-metrics": global_metrics}.items() if yes]

@@ -73,7 +73,9 @@ class NativeLab:
             net = self.net.region(name)
         except KeyError as error:
             raise LabError(str(error.args[0])) from None
-        return RegionLab(net, self.paths, self.cgroups, self.mesh, self.sites.get(name), self.global_metrics)
+        return RegionLab(
+            net, self.paths, self.cgroups, self.mesh, self.sites.get(name), has_sidecar=self.global_metrics
+        )
 
     @cached_property
     def edge(self) -> EdgeLab:
@@ -110,7 +112,9 @@ def load(paths: LabPaths) -> NativeLab:
     spec = machine.read_spec(paths)
     if spec is None:
         raise LabError(f"no lab in {paths.root}; `blackstart lab up` starts one, --state names another folder")
-    return NativeLab(topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync, spec.global_metrics)
+    return NativeLab(
+        topology(spec.regions), paths, spec.mesh, spec.data, spec.semi_sync, global_metrics=spec.global_metrics
+    )
 
 
 def up(
@@ -128,10 +132,10 @@ def up(
     only what its replica has. `global_metrics`: with Thanos and a Prometheus
     that federates.
     """
-    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync, global_metrics)
+    lab = NativeLab(topology(regions), paths, mesh, data, semi_sync, global_metrics=global_metrics)
     _ = lab.sites  # refuses a lab that cannot have them
-    doctor.refuse(len(regions), mesh, data, global_metrics)
-    parts = find_parts(mesh, data, global_metrics)
+    doctor.refuse(len(regions), mesh, data, global_metrics=global_metrics)
+    parts = find_parts(mesh, data, global_metrics=global_metrics)
     with machine.lock():
         machine.refuse_foreign(paths, lab.cgroups)
         if _runs(lab):
@@ -140,7 +144,7 @@ def up(
             machine.clean(paths, lab.cgroups)
             with _cleaned_on_failure(lab):
                 _create(lab, parts, say)
-        document = fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites, global_metrics)
+        document = fleet_document(lab.net, paths, _uids(lab), mesh, lab.sites, global_metrics=global_metrics)
         return write_fleet(document, paths.fleet)
 
 
@@ -177,7 +181,7 @@ def restore(region: str, paths: LabPaths, deadline: float, part: str | None = No
     With `part` only that one. Raises LabError after `deadline` seconds.
     """
     with _held(region, paths) as held:
-        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None, held.has_sidecar)
+        lab, parts = load(paths), find_parts(held.has_mesh, held.data is not None, global_metrics=held.has_sidecar)
         if part:
             held.restore_part(part, parts, deadline)
             lab.settle()
@@ -209,8 +213,8 @@ def _runs(lab: NativeLab) -> bool:
     has = (spec.regions, spec.mesh, spec.data, spec.semi_sync, spec.global_metrics)
     if has != (wanted, lab.mesh, lab.data, lab.semi_sync, lab.global_metrics):
         stores = ("semi-synchronous stores" if spec.semi_sync else "stores") if spec.data else "no stores"
-        seen = f"{'' if spec.global_metrics else 'no '}global metrics"
-        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh, {stores} and {seen}"
+        what = f"the regions {','.join(spec.regions)}, {'a' if spec.mesh else 'no'} mesh and {stores}"
+        what += " and global metrics" if spec.global_metrics else ""
         raise LabError(f"a lab with {what} runs in {lab.paths.root}; `blackstart lab down` first")
     return True
 

@@ -41,7 +41,7 @@ class Parts:
 def find_parts(mesh: bool = False, data: bool = False, global_metrics: bool = False) -> Parts:
     """Raises LabError naming the first that is missing."""
     containerd = _need("containerd")
-    built = binaries(tools(mesh, global_metrics))
+    built = binaries(tools(mesh, global_metrics=global_metrics))
     if global_metrics:
         check_thanos(built["thanos"])
     return Parts(

@@ -1,0 +1,112 @@
+"""A lab with Thanos and a federation: both see every region, over the observer's links, and lose what is taken away."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from datalab import eventually
+from labdrill import end, pid_of
+from metricslab import AGES, BY_REGION, federation, scraped, stores, thanos, whole
+
+from blackstart.fleet import nft, power
+from blackstart.fleet.model import Fleet, Power
+from blackstart.lab import native
+from blackstart.lab.paths import LabPaths
+from blackstart.lab.shell import LabError
+
+PARTS = ("prometheus", "sidecar")
+
+
+@pytest.fixture(autouse=True)
+def whole_again(lab: Fleet) -> Iterator[None]:
+    yield
+    for part in PARTS:
+        power.restore(_power(lab, part))
+    eventually("both views are whole", lambda: whole(lab, thanos) and whole(lab, federation), 60.0)
+
+
+def _power(lab: Fleet, part: str) -> Power:
+    found: Power | None = getattr(lab.regions["eu"], part).power
+    assert found is not None
+    return found
+
+
+def test_both_views_see_every_region(lab: Fleet) -> None:
+    for view in (thanos, federation):
+        said = view(lab, BY_REGION)
+        assert (said.status, said.warnings, set(said.by("region"))) == (200, [], {"us", "eu"})
+        assert max(view(lab, AGES).by("region").values()) < 5.0
+    assert thanos(lab, BY_REGION, partial_response="false").status == 200
+    assert {region: store["lastError"] for region, store in stores(lab).items()} == {"us": None, "eu": None}
+    assert scraped(lab) == {"us": 1.0, "eu": 1.0}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_region_is_up_without_an_observer(lab: Fleet, paths: LabPaths, part: str) -> None:
+    switch = _power(lab, part)
+    region = lab.regions["eu"].power
+    assert region is not None
+    for take, state in ((power.freeze, "frozen"), (power.kill, "dead")):
+        take(switch)
+        take(switch)
+        assert (power.state(switch), power.state(region)) == (state, "up")
+    with pytest.raises(LabError, match=f"{part} of eu is dead"):
+        native.freeze("eu", paths, part)
+    power.restore(switch)
+    power.restore(switch)
+    assert power.state(switch) == "up"
+    power.freeze(switch)
+    power.restore(switch)
+    assert power.state(switch) == "up"
+
+
+def test_a_sidecar_without_its_prometheus_comes_back_to_stand_by(lab: Fleet) -> None:
+    for part in PARTS:
+        power.kill(_power(lab, part))
+    power.restore(_power(lab, "sidecar"))
+    assert [power.state(_power(lab, part)) for part in PARTS] == ["dead", "up"]
+
+
+def test_a_strict_store_that_is_lost_is_never_silently_left_out(lab: Fleet) -> None:
+    power.kill(_power(lab, "sidecar"))
+    said = thanos(lab, BY_REGION)
+    assert (said.status, set(said.by("region")), bool(said.warnings)) == (200, {"us"}, True)
+    assert thanos(lab, BY_REGION, partial_response="false").status == 422
+    # The way around: a store that the matchers exclude is not asked.
+    assert thanos(lab, 'count(up{region="us"})', partial_response="false").series
+    assert scraped(lab) == {"us": 1.0, "eu": 1.0}
+
+
+def test_a_cut_link_takes_the_region_from_their_sight_and_from_nobody_elses(lab: Fleet) -> None:
+    link = lab.links["observer-eu"]
+    nft.cut(lab, nft.of_links([link]), "metricslab", 60.0)
+    try:
+        eventually("the federation loses eu", lambda: scraped(lab)["eu"] == 0.0)
+        assert set(thanos(lab, BY_REGION).by("region")) <= {"us"}
+        eventually("the querier says so", lambda: stores(lab)["eu"]["lastError"] is not None)
+        region = lab.regions["eu"].power
+        assert region is not None
+        assert power.state(region) == "up"
+    finally:
+        nft.heal(lab, [end.place for end in link.ends], "metricslab")
+
+
+def test_they_die_with_their_region_and_come_back_with_it(lab: Fleet, paths: LabPaths) -> None:
+    native.freeze("eu", paths, "sidecar")
+    native.kill("eu", paths)
+    assert [power.state(_power(lab, part)) for part in PARTS] == ["dead", "dead"]
+    native.restore("eu", paths, 110.0)
+    assert [power.state(_power(lab, part)) for part in PARTS] == ["up", "up"]
+    native.freeze("eu", paths)
+    assert [power.state(_power(lab, part)) for part in PARTS] == ["frozen", "frozen"]
+    native.restore("eu", paths, 110.0)
+
+
+def test_an_up_completes_what_observes(lab: Fleet, paths: LabPaths) -> None:
+    native.freeze("us", paths, "prometheus")
+    native.kill("eu", paths, "sidecar")
+    for part in ("querier", "federation"):
+        end(pid_of(paths.root, "observer", part))
+    native.up(["us", "eu"], paths, print, global_metrics=True)
+    eventually("both views are whole", lambda: whole(lab, thanos) and whole(lab, federation))
