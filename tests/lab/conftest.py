@@ -28,11 +28,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.lab)
     # Tests of the lab's own life, and of one with a mesh and stores, end the session's lab: they come last.
     items.sort(
-        key=lambda item: (
-            "lifecycle" in item.path.name,
-            item.path.name.startswith(("test_mesh", "test_data")),
-            item.path.name.startswith("test_metrics"),
-        )
+        key=lambda item: ("lifecycle" in item.path.name, item.path.name.startswith(("test_mesh", "test_data")))
     )
 
 
@@ -57,12 +53,6 @@ class SessionLab:
         self.down()
         self._ours = True
         return native.up(REGIONS, PATHS, print, mesh=True, data=True)
-
-    def metrics(self) -> Fleet:
-        """Another lab, with Thanos and a federation, in the place of the one before. Skips when that is not ours."""
-        self.down()
-        self._ours = True
-        return native.up(REGIONS, PATHS, print, global_metrics=True)
 
 
 @pytest.fixture(scope="session")
@@ -89,12 +79,6 @@ def mesh(session_lab: SessionLab) -> Fleet:
 def data(mesh: Fleet) -> Fleet:
     """The fleet of a lab with stores: the same one."""
     return mesh
-
-
-@pytest.fixture(scope="session")
-def metrics(session_lab: SessionLab) -> Fleet:
-    """The fleet of a lab with Thanos and a federation, which takes the place of the other one."""
-    return session_lab.metrics()
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from labdrill import ROOT, Ran, content, edited, run_drill, settle
+from metricslab import federation, scraped, stores, thanos, whole
 
 from blackstart.evidence.reader import EVIDENCE, read, verify
 from blackstart.evidence.records import Reading
@@ -30,9 +31,21 @@ VARIANTS = [
 
 
 @pytest.fixture(autouse=True)
-def _whole_again(metrics: Fleet) -> Iterator[None]:
+def _whole_again(lab: Fleet) -> Iterator[None]:
     yield
-    settle(metrics)
+    settle(lab)
+    ends = time.monotonic() + 40
+    while not _seen_whole(lab):
+        assert time.monotonic() < ends, "Thanos or the federation does not see every region again"
+        time.sleep(0.5)
+
+
+def _seen_whole(lab: Fleet) -> bool:
+    return (
+        all(whole(lab, view) for view in (thanos, federation))
+        and set(scraped(lab).values()) == {1.0}
+        and all(store["lastError"] is None for store in stores(lab).values())
+    )
 
 
 def drill(name: str | Path, fleet: Path | None, folder: Path, **keys: Any) -> Ran:
@@ -59,9 +72,9 @@ def readings(ran: Ran, probe: str) -> list[Reading]:
 
 @pytest.mark.parametrize("experiment", VARIANTS)
 def test_a_region_whose_metrics_are_lost_is_no_data_and_never_a_number(
-    metrics: Fleet, tmp_path: Path, experiment: str
+    lab: Fleet, tmp_path: Path, experiment: str
 ) -> None:
-    ran = drill("metrics-region-loss", metrics.source, tmp_path, settings={"experiment": experiment})
+    ran = drill("metrics-region-loss", lab.source, tmp_path, settings={"experiment": experiment})
     assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), said(ran)
     found = views(ran)
     assert {view.wrong_s for view in found.values()} == {0}
@@ -74,8 +87,8 @@ def test_a_region_whose_metrics_are_lost_is_no_data_and_never_a_number(
     assert "What the view claimed, and what was so" in (ran.folder / "report.html").read_text()
 
 
-def test_what_a_federation_goes_on_telling_is_no_data(metrics: Fleet, tmp_path: Path) -> None:
-    ran = drill("federation-loss", metrics.source, tmp_path)
+def test_what_a_federation_goes_on_telling_is_no_data(lab: Fleet, tmp_path: Path) -> None:
+    ran = drill("federation-loss", lab.source, tmp_path)
     assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), said(ran)
     found = views(ran)
     assert {view.wrong_s for view in found.values()} == {0}
@@ -84,7 +97,7 @@ def test_what_a_federation_goes_on_telling_is_no_data(metrics: Fleet, tmp_path: 
 
 
 @pytest.mark.full
-def test_a_view_that_believes_what_lingers_fails_the_drill(metrics: Fleet, tmp_path: Path) -> None:
+def test_a_view_that_believes_what_lingers_fails_the_drill(lab: Fleet, tmp_path: Path) -> None:
     """A federation that is said to be an ordinary Prometheus, and a probe that asks for no age."""
 
     def gullible(fleet: dict[str, Any]) -> None:
@@ -95,19 +108,19 @@ def test_a_view_that_believes_what_lingers_fails_the_drill(metrics: Fleet, tmp_p
 
     file = content("drills", "federation-loss", tmp_path, lambda _: None)
     content("probes", "federated-pods", tmp_path, careless)
-    ran = drill(file, edited(metrics, tmp_path, gullible), tmp_path)
+    ran = drill(file, edited(lab, tmp_path, gullible), tmp_path)
     assert (ran.result.verdict, ran.code) == (Verdict.FAIL, 10), said(ran)
     assert "federated-pods wrong for <= 0 s" in said(ran)
     assert views(ran)["federated-pods eu"].wrong_s > 3
 
 
 @pytest.mark.full
-def test_a_partial_answer_with_http_200_keeps_no_bound(metrics: Fleet, tmp_path: Path) -> None:
+def test_a_partial_answer_with_http_200_keeps_no_bound(lab: Fleet, tmp_path: Path) -> None:
     """Three of six pods meet `>= 3`; but nobody saw three of six, they saw one region."""
     bound = "{kind: reading, service: frontend, probe: global-pods, bound: '>= 3'}"
     felt = "{kind: availability, service: frontend, objective: 99%}"
     settings = {"objectives": f"[{felt}, {bound}]", "probes": "[global-pods]"}
-    ran = drill("metrics-region-loss", metrics.source, tmp_path, settings=settings)
+    ran = drill("metrics-region-loss", lab.source, tmp_path, settings=settings)
     assert (ran.result.verdict, ran.code) == (Verdict.INCONCLUSIVE, 12), said(ran)
     assert "no data: probe global-pods" in said(ran)
     lost = [reading for reading in readings(ran, "global-pods") if reading.no_data]
@@ -116,7 +129,7 @@ def test_a_partial_answer_with_http_200_keeps_no_bound(metrics: Fleet, tmp_path:
 
 
 @pytest.mark.full
-def test_a_store_that_comes_back_with_old_data_is_not_believed(metrics: Fleet, tmp_path: Path) -> None:
+def test_a_store_that_comes_back_with_old_data_is_not_believed(lab: Fleet, tmp_path: Path) -> None:
     """The standby loses a pod while its Prometheus stands still; when that goes on, it first tells of before."""
 
     def a_pod_is_lost(experiment: dict[str, Any]) -> None:
@@ -132,17 +145,17 @@ def test_a_store_that_comes_back_with_old_data_is_not_believed(metrics: Fleet, t
     thaws: list[threading.Thread] = []
 
     def freeze_for_a_while() -> None:
-        part(metrics, "freeze")
-        thaws.append(threading.Thread(target=lambda: (time.sleep(14), part(metrics, "restore"))))
+        part(lab, "freeze")
+        thaws.append(threading.Thread(target=lambda: (time.sleep(14), part(lab, "restore"))))
         thaws[0].start()
 
     try:
         settings = {"objectives": f"[{', '.join([felt, *asked])}]", "phases.hold": "30s"}
-        ran = drill(file, metrics.source, tmp_path, settings=settings, during=("inject", freeze_for_a_while))
+        ran = drill(file, lab.source, tmp_path, settings=settings, during=("inject", freeze_for_a_while))
     finally:
         for thaw in thaws:
             thaw.join()
-        part(metrics, "restore")
+        part(lab, "restore")
     assert (ran.result.verdict, ran.code) == (Verdict.PASS, 0), said(ran)
     found = views(ran)
     assert {view.wrong_s for view in found.values()} == {0}
@@ -153,9 +166,9 @@ def test_a_store_that_comes_back_with_old_data_is_not_believed(metrics: Fleet, t
     assert any(reading.no_data for reading in readings(ran, "federated-pods") if reading.key == "eu")
 
 
-def part(metrics: Fleet, command: str) -> None:
+def part(lab: Fleet, command: str) -> None:
     """Do something to the Prometheus of eu, past the drill."""
-    power = metrics.regions["eu"].prometheus
+    power = lab.regions["eu"].prometheus
     assert power is not None
     assert power.power is not None
     argv = power.power.freeze if command == "freeze" else power.power.restore
