@@ -212,7 +212,11 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS409", stored("stop_replication"), "stores.orders has no `admin`; add a user"),
     ("BS409", stored("kill_store"), "stores.orders.members.eu has no `power`; say how to kill it"),
     ("BS409", stored("sever_store"), "stores.orders.members.us: a cut needs an IPv4 address, not 'db.us'"),
-    ("BS411", method(ours("freeze_observer", region="primary", part="prometheus")), "region 'us' has no `prometheus`; describe it at"),
+    (
+        "BS411",
+        method(ours("freeze_observer", region="primary", part="prometheus")),
+        "region 'us' has no `prometheus`; describe it at",
+    ),
     ("BS302", {"probe": {"kind": "mysql", "store": "databse", "service": None}}, "unknown name in fleet"),
     ("BS501", step(promote={"store": "order", "to": "us"}), 'procedure[0].promote.store: unknown store "order"'),
     ("BS501", step(promote={"store": "orders", "to": "eu"}), 'unknown server of orders "eu"; allowed: primary, us'),
