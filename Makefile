@@ -31,11 +31,11 @@ test-browser: setup
 	@$(NOW); $(PYTEST) tests/browser -q
 
 test-lab: setup
-	@$(BLACKSTART) lab build --mesh
+	@$(BLACKSTART) lab build --mesh --global-metrics
 	@$(NOW); $(PYTEST) tests/lab -m "not full" -v --durations=15
 
 test-full: setup lint test-unit test-browser ## make test, and what takes too long for it
-	@$(BLACKSTART) lab build --mesh
+	@$(BLACKSTART) lab build --mesh --global-metrics
 	@$(PYTEST) tests/unit -n 2 -q -m full
 	@$(PYTEST) tests/lab -v --durations=25
 
@@ -45,7 +45,7 @@ lint: setup ## ruff, mypy --strict, import-linter
 	@$(VENV)/lint-imports --no-logo
 
 bench: setup ## figures of this machine, as ratios against a reference in the same run
-	@$(BLACKSTART) lab build --mesh
+	@$(BLACKSTART) lab build --mesh --global-metrics
 	@for b in bench/*.py; do echo "== $$b"; $(VENV)/python $$b || exit 1; done
 
 uninstall: ## take away what make put outside this folder (the cache, the link to uv); Debian packages stay

@@ -1,4 +1,4 @@
-"""A lab with Thanos and a federation: both see every region, over the observer's links, and lose what is taken away."""
+"""A lab with Thanos and a federation: both see every region, over the observer's links, and lose what is taken."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import pytest
 
 from blackstart.lab import toolchain
 from blackstart.lab.shell import LabError
-from blackstart.lab.toolchain import NATIVE, Progress, Tool
+from blackstart.lab.toolchain import GLOBAL_METRICS, Progress, Tool
 from blackstart.schema.content import content_dir
 
 _GO = """#!/bin/sh
@@ -77,13 +77,14 @@ def test_what_a_killed_build_left_goes_with_the_next(tool: Tool, tmp_path: Path)
 def test_the_digest_covers_what_goes_in(tool: Tool) -> None:
     seen = {toolchain.digest(tool, "go1.26.8"), toolchain.digest(tool, "go1.27.0")}
     seen.add(toolchain.digest(Tool("tool", "tool", "x", ldflags="-s"), "go1.26.8"))
+    seen.add(toolchain.digest(Tool("tool", "tool", "x", tags="netgo"), "go1.26.8"))
     (tool.folder / "main_test.go").write_text("package main")
     assert toolchain.digest(tool, "go1.26.8") in seen
     (tool.folder / "main.go").write_text("package main")
     seen.add(toolchain.digest(tool, "go1.26.8"))
     (tool.folder / "go.mod").write_text("module y\n")
     seen.add(toolchain.digest(tool, "go1.26.8"))
-    assert len(seen) == 5
+    assert len(seen) == 6
 
 
 def test_kubernetes_says_the_version_that_is_pinned() -> None:
@@ -93,8 +94,15 @@ def test_kubernetes_says_the_version_that_is_pinned() -> None:
     assert match[1] == toolchain.KUBERNETES
 
 
+def test_thanos_says_the_version_that_is_pinned() -> None:
+    (thanos,) = GLOBAL_METRICS
+    assert f"github.com/thanos-io/thanos v{toolchain.THANOS}" in (thanos.folder / "go.mod").read_text()
+    assert f"version.Version={toolchain.THANOS}" in thanos.ldflags
+    assert thanos.flags()[2:4] == ["-tags", "netgo slicelabels"]
+
+
 def test_every_tool_has_its_module() -> None:
-    for tool in NATIVE:
+    for tool in toolchain.tools(mesh=True, global_metrics=True):
         text = (tool.folder / "go.mod").read_text()
         assert tool.package == "." or tool.package in text
 

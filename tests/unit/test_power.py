@@ -14,6 +14,13 @@ def test_what_it_printed() -> None:
     assert power.state(switch) == "up"
 
 
+def test_what_nothing_can_freeze_is_not_frozen() -> None:
+    switch = Power(kill=["true"], restore=["true"], state=["echo", "up"])
+    with pytest.raises(power.PowerError, match=r"add `power\.freeze`"):
+        power.freeze(switch)
+    power.freeze(switch.model_copy(update={"freeze": ["true"]}))
+
+
 def test_a_failure_shows_the_output() -> None:
     with pytest.raises(power.PowerError, match="exited with 3: no way"):
         power.run(["sh", "-c", "echo no way >&2; exit 3"], 5)

@@ -63,6 +63,9 @@ def status(paths: LabPaths, power_state: Callable[[str, LabPaths], str]) -> None
         console.print(
             f"store {name} ({store.kind}): {where}; primary in normal times: {store.primary}", highlight=False
         )
+    for what, seen in (("Thanos", fleet.prometheus), ("federation", fleet.federation)):
+        if seen:
+            console.print(f"{what} over all regions: {seen.url}", highlight=False)
     console.print(f"links: {', '.join(fleet.links)}", highlight=False)
 
 

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from blackstart.fleet.model import Place
-from blackstart.lab import commands, network, regionmetrics
+from blackstart.lab import commands, network, nodeimages, regionmetrics
 from blackstart.lab.api import Api, container_ids
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
-from blackstart.lab.configs import CONTAINERD_SOCKET, PAUSE_IMAGE
 from blackstart.lab.data import KINDS, Site
 from blackstart.lab.dataregion import RegionData
 from blackstart.lab.echo import Echo
 from blackstart.lab.events import Events
-from blackstart.lab.images import oci_archive
-from blackstart.lab.manifests import IMAGE, demo
+from blackstart.lab.manifests import demo
 from blackstart.lab.meshregion import RegionMesh
 from blackstart.lab.parts import Parts
 from blackstart.lab.paths import LabPaths
@@ -29,7 +27,7 @@ from blackstart.lab.pyimage import guardian_image
 from blackstart.lab.regionfiles import Hosts, RegionFiles, write_region
 from blackstart.lab.regionmetrics import RegionMetrics
 from blackstart.lab.settled import missing
-from blackstart.lab.shell import LabError, run, wait_for
+from blackstart.lab.shell import LabError, wait_for
 from blackstart.lab.silence import is_silent, silence, unsilence
 from blackstart.lab.topology import RegionNet
 
@@ -45,8 +43,6 @@ _PARTS = (
     "kube-proxy",
     "discovery",
 )
-
-_IMAGES = {PAUSE_IMAGE: ["/app", "pause"], IMAGE: ["/app"]}
 
 
 @dataclass(frozen=True)
@@ -264,17 +260,13 @@ class RegionLab:
             self.processes.start(part)
 
     def _import_images(self, parts: Parts) -> None:
-        for number, (name, entrypoint) in enumerate(_IMAGES.items()):
-            archive = self.files.folder / "images" / f"{number}.tar"
-            oci_archive(name, parts.built["app"], archive, entrypoint)
+        for archive in nodeimages.archives(parts, self.files.folder / "images"):
             self._import_image(parts, archive)
 
     def _import_image(self, parts: Parts, archive: Path) -> None:
         node = self.processes.all()["containerd"].pid
-        socket = Path(f"/proc/{node}/root{CONTAINERD_SOCKET}")
-        self._wait("containerd", lambda: socket.exists() or None, 30)
-        ctr = Part("ctr", [str(parts.ctr), "-a", str(socket), "-n", "k8s.io", "images", "import", str(archive)])
-        self._wait("containerd", partial(_succeeds, self.processes.joined(ctr)), 60)
+        self._wait("containerd", lambda: nodeimages.socket(node).exists() or None, 30)
+        self._wait("containerd", lambda: nodeimages.imported(self.processes, node, parts, archive), 60)
 
     def _wait_for_api(self, deadline: float) -> None:
         self._wait("kube-apiserver", self.api.ready, deadline)
@@ -306,11 +298,3 @@ class RegionLab:
                 raise LabError(
                     f"region {self.net.name}: {name} ended; the end of its log:\n{self.processes.log_tail(name)}"
                 )
-
-
-def _succeeds(argv: Iterable[str]) -> bool | None:
-    try:
-        run(list(argv))
-    except LabError:
-        return None
-    return True
