@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from labdrill import ROOT, Ran, content, edited, run_drill, settle
+from metricslab import federation, scraped, stores, thanos, whole
 
 from blackstart.evidence.reader import EVIDENCE, read, verify
 from blackstart.evidence.records import Reading
@@ -33,6 +34,18 @@ VARIANTS = [
 def _whole_again(metrics: Fleet) -> Iterator[None]:
     yield
     settle(metrics)
+    ends = time.monotonic() + 40
+    while not _seen_whole(metrics):
+        assert time.monotonic() < ends, "Thanos or the federation does not see every region again"
+        time.sleep(0.5)
+
+
+def _seen_whole(metrics: Fleet) -> bool:
+    return (
+        all(whole(metrics, view) for view in (thanos, federation))
+        and set(scraped(metrics).values()) == {1.0}
+        and all(store["lastError"] is None for store in stores(metrics).values())
+    )
 
 
 def drill(name: str | Path, fleet: Path | None, folder: Path, **keys: Any) -> Ran:

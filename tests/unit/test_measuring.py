@@ -13,6 +13,7 @@ from runkit import a_fleet, a_plan, batch
 
 from blackstart.evidence.records import Body, Reading, Samples
 from blackstart.fleet.model import Entry, Place
+from blackstart.probes import kubernetes, parts, promql
 from blackstart.probes.base import ProbeSpec, Scope
 from blackstart.run.measuring import probing, sample_from
 from blackstart.run.streams import client_streams
@@ -57,11 +58,11 @@ def test_real_samples_arrive_in_the_event_loop() -> None:
     assert all(all(samples.ok) for samples in seen)
 
 
-def read_for(seconds: float, read: Callable[[ProbeSpec, Scope], Any]) -> list[Body]:
+def read_for(seconds: float, read: Callable[[ProbeSpec, Scope], Any], spec: ProbeSpec = SPEC) -> list[Body]:
     seen: list[Body] = []
 
     async def measure() -> None:
-        async with probing([SPEC], Scope(fleet=a_fleet()), read, seen.append):
+        async with probing([spec], Scope(fleet=a_fleet()), read, seen.append):
             await asyncio.sleep(seconds)
 
     asyncio.run(measure())
@@ -87,6 +88,36 @@ def test_a_slow_probe_is_never_read_twice_at_a_time() -> None:
 
     read_for(0.5, read)
     assert running[1] == 1
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        promql.Spec(probe="p", query='up{region="$region"}', fresh="up", at="fleet", every=0.05),
+        promql.Spec(probe="p", query="up", fresh="up", every=0.05),
+        kubernetes.Spec(probe="p", service="user-service", field="a", every=0.05),
+    ],
+)
+def test_a_region_that_answers_late_makes_no_other_late(spec: ProbeSpec) -> None:
+    async def read(part: ProbeSpec, _: Scope) -> list[Reading]:
+        (region,) = part.model_dump()["regions"]
+        await asyncio.sleep(5 if region == "eu" else 0)
+        return [Reading(probe=part.probe, key=region, value=1.0)]
+
+    seen = [body.key for body in read_for(0.5, read, spec) if isinstance(body, Reading)]
+    assert set(seen) == {"us"}
+    assert len(seen) > 3
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        promql.Spec(probe="p", query="sum(up)", fresh="up", at="fleet"),
+        promql.Spec(probe="p", query="up", fresh="up", regions=["nobody"]),
+    ],
+)
+def test_one_question_for_all_regions_stays_one(spec: ProbeSpec) -> None:
+    assert parts(spec, Scope(fleet=a_fleet())) == [spec]
 
 
 def test_a_probe_that_crashes_is_told() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import cast
 
 from blackstart.evidence.records import Reading, Reason
-from blackstart.probes.base import Kind, Look, NoData, ProbeSpec, Scope
+from blackstart.probes.base import Kind, Look, NoData, ProbeSpec, Scope, Split
 from blackstart.schema.errors import ContentError, unknown
 from blackstart.schema.source import parse
 from blackstart.schema.source import read as read_document
@@ -52,6 +52,18 @@ async def read(spec: ProbeSpec, scope: Scope) -> list[Reading]:
     except Exception as error:  # noqa: BLE001 - a probe that cannot begin is a reading without data, not a dead run
         return [_no_data(spec, "", error)]
     return list(await asyncio.gather(*(_reading(spec, key, look) for key, look in looks.items())))
+
+
+def parts(spec: ProbeSpec, scope: Scope) -> list[ProbeSpec]:
+    """What of a probe is read at its own pace: a key that answers late must not make the looks at others late."""
+    split = cast(Split, _module(spec.kind)) if spec.kind in _names() else None
+    if split is None or not hasattr(split, "parts"):
+        return [spec]
+    try:
+        return list(split.parts(spec, scope))
+    except NoData:
+        # The look itself will say why.
+        return [spec]
 
 
 async def _reading(spec: ProbeSpec, key: str, look: Look) -> Reading:

@@ -92,3 +92,11 @@ class Kind(Protocol):
     @staticmethod
     def looks(spec: Any, scope: Scope) -> dict[str, Look]:
         """One look for each key, not yet begun. Raises NoData when the fleet lacks what the probe needs."""
+
+
+class Split(Protocol):
+    """A kind whose keys are read each at its own pace has `parts` besides."""
+
+    @staticmethod
+    def parts(spec: Any, scope: Scope) -> list[Any]:
+        """The probe as several, each with some of its keys. Raises NoData as `looks` does."""

@@ -55,6 +55,11 @@ def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
     return {region: _look(spec, scope.fleet.regions[region].cluster, path) for region, path in paths.items()}
 
 
+def parts(spec: Spec, scope: Scope) -> list[Spec]:
+    """One for each region."""
+    return [spec.model_copy(update={"regions": [region]}) for region in _regions(spec, scope)]
+
+
 def _regions(spec: Spec, scope: Scope) -> list[str]:
     regions = scope.regions(spec.regions)
     if spec.service is None or spec.regions:

@@ -66,6 +66,13 @@ def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
     return {key: _look(spec, scope, question) for key, question in _questions(spec, scope).items()}
 
 
+def parts(spec: Spec, scope: Scope) -> list[Spec]:
+    """One for each region that is asked about by itself."""
+    if spec.at != "regions" and _REGION not in spec.query:
+        return [spec]
+    return [spec.model_copy(update={"regions": [region]}) for region in scope.regions(spec.regions)]
+
+
 def _questions(spec: Spec, scope: Scope) -> dict[str, Question]:
     regions = scope.regions(spec.regions)
     if spec.at != "regions" and _REGION not in spec.query:

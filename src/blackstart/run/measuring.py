@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from blackstart.evidence.records import Body, Reading, Samples, Stream
 from blackstart.fleet.model import Entry, Place
+from blackstart.probes import parts
 from blackstart.probes.base import ProbeSpec, Scope
 from blackstart.probes.sampler import Target, sampling
 from blackstart.probes.threads import in_thread
@@ -48,8 +49,12 @@ def sample_from(places: Mapping[str, Place]) -> Sample:
 async def probing(
     specs: Sequence[ProbeSpec], scope: Scope, read: Read, log: Callable[[Body], None]
 ) -> AsyncIterator[None]:
-    """Read each probe at its own pace for the length of the block. A reader that crashed is raised at its end."""
-    tasks = [asyncio.create_task(_read_for_ever(spec, scope, read, log)) for spec in specs]
+    """Read each part of a probe at its own pace for the length of the block.
+
+    A reader that crashed is raised at its end.
+    """
+    paces = [part for spec in specs for part in parts(spec, scope)]
+    tasks = [asyncio.create_task(_read_for_ever(part, scope, read, log)) for part in paces]
     try:
         yield
     finally:
