@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from blackstart.evidence.records import FaultState, Interval
 from blackstart.evidence.restores import Restored
 from blackstart.faults.backing_up import fresh_name
 from blackstart.faults.clusters import open_kube
+from blackstart.faults.inject import may_pass
 from blackstart.fleet.backups import Velero
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import RUN_LABEL
@@ -52,6 +53,19 @@ class _Until(Deadline):
         if self._stopped():
             raise NotExecuted(f"the run ended early; {what}")
         return super().check(what)
+
+    def until[T](self, what: Callable[[], str], look: Callable[[], T | None]) -> T:
+        """An API server that is busy or away is asked again."""
+
+        def patient() -> T | None:
+            try:
+                return look()
+            except KubeError as error:
+                if not may_pass(error):
+                    raise
+                return None
+
+        return super().until(what, patient)
 
 
 class RunRestore:
