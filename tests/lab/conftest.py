@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from blackstart.fleet.load import load_fleet
 from blackstart.fleet.model import Fleet
 from blackstart.lab import native
 from blackstart.lab.paths import LabPaths
@@ -57,6 +58,12 @@ class SessionLab:
         self._ours = True
         return native.up(REGIONS, PATHS, print, mesh=True, data=True, backup=True)
 
+    def backups(self) -> Fleet:
+        """The lab that runs, where it has backups."""
+        if not self._ours and PATHS.fleet.exists() and (fleet := load_fleet(PATHS.fleet)).backups:
+            return fleet
+        return self.mesh()
+
 
 @pytest.fixture(scope="session")
 def session_lab() -> Iterator[SessionLab]:
@@ -85,9 +92,9 @@ def data(mesh: Fleet) -> Fleet:
 
 
 @pytest.fixture(scope="session")
-def backups(mesh: Fleet) -> Fleet:
-    """The fleet of a lab with backups: the same one."""
-    return mesh
+def backups(session_lab: SessionLab) -> Fleet:
+    """The fleet of a lab with backups: one that runs already, or the one with everything."""
+    return session_lab.backups()
 
 
 @pytest.fixture
