@@ -31,7 +31,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(
         key=lambda item: (
             "lifecycle" in item.path.name,
-            item.path.name.startswith(("test_mesh", "test_data", "test_backup")),
+            item.path.name.startswith(("test_mesh", "test_data", "test_backup", "test_restore")),
         )
     )
 
