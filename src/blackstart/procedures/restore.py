@@ -84,6 +84,7 @@ class RunRestore:
         book.note(services=[each.service for each in held(work.fleet, source, spaces)])
         book.now("begun")
         if not spaces:
+            work.tell(Restored.model_validate(book.facts))
             return f"no service of tier {wanted.tier} has a workload in {source}: nothing to restore"
         try:
             with open_kube(work.fleet, target) as kube:
