@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labdrill import Ran, run_drill, settle
+from labdrill import ROOT, Ran, run_drill, settle
 from restorelab import known, left
+from test_drills import chaos
 
 from blackstart.evidence.reader import EVIDENCE, verify
+from blackstart.evidence.undo import Store
 from blackstart.fleet.model import Fleet
 from blackstart.schema.result import RestoreResult, Verdict
 
@@ -59,6 +63,18 @@ def test_everything_is_restored_tier_by_tier(backups: Fleet, tmp_path: Path) -> 
 def test_a_lost_namespace_is_restored_in_its_place(backups: Fleet, tmp_path: Path) -> None:
     found = passed(drill("namespace-loss", backups, tmp_path))
     assert found.namespaces == {"production-sandbox": "production-sandbox"}
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("experiment", ["backup-loss", "backup-restore", "bucket-loss", "namespace-loss"])
+def test_an_experiment_runs_under_plain_chaos(backups: Fleet, tmp_path: Path, experiment: str) -> None:
+    env = {**os.environ, "BLACKSTART_FLEET": str(backups.source), "BLACKSTART_STAY": "1"}
+    env["BLACKSTART_STATE"] = str(tmp_path / "state")
+    path = ROOT / "experiments" / f"{experiment}.yaml"
+    chaos(["run", "--journal-path", "journal.json", str(path)], tmp_path, env)
+    journal = json.loads((tmp_path / "journal.json").read_text())
+    assert (journal["status"], journal["deviated"]) == ("completed", False)
+    assert not Store(tmp_path / "state").read().outstanding
 
 
 def test_without_the_bucket_nothing_can_be_restored(backups: Fleet, tmp_path: Path) -> None:

@@ -151,6 +151,7 @@ def restoring_drill(folder: Path, edit: Callable[[dict[str, Any]], None] = lambd
     return file.rename(file.with_name("restoring.yaml"))
 
 
+@pytest.mark.full
 def test_a_backup_older_than_the_objective(backups: Fleet, tmp_path: Path) -> None:
     known(backups)
     ran = drill(backups, tmp_path, {"objectives.2.objective": "1s"})
@@ -162,8 +163,20 @@ def drill(fleet: Fleet, folder: Path, settings: dict[str, str]) -> Ran:
     return run_drill(restoring_drill(folder), fleet.source or Path(), folder / "out", settings=settings, deadline=240)
 
 
-@pytest.mark.parametrize("point", ["restore.namespaces", "restore.created"])
-@pytest.mark.parametrize("who", ["runner", "machine"])
+@pytest.mark.parametrize(
+    ("who", "point"),
+    [
+        ("machine", "restore.created"),
+        *(
+            pytest.param(who, point, marks=pytest.mark.full)
+            for who, point in (
+                ("runner", "restore.created"),
+                ("runner", "restore.namespaces"),
+                ("machine", "restore.namespaces"),
+            )
+        ),
+    ],
+)
 def test_killed_while_it_restores_no_namespace_is_left(backups: Fleet, tmp_path: Path, point: str, who: str) -> None:
     """The watchdog takes it away; where the whole machine dies, the guardian in Velero's namespace."""
     known(backups)

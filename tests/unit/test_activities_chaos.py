@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from faultkit import Bench, bench
 
 from blackstart import discover
-from blackstart.activities import faults, probes
+from blackstart.activities import backups, faults, probes
 from blackstart.activities.session import context
 from blackstart.cli import cli
 from blackstart.faults.contexts import unnamed_contexts
@@ -48,7 +48,7 @@ def test_every_shipped_experiment_is_valid(path: Path, monkeypatch: pytest.Monke
 
 def test_discovery_lists_every_activity_with_help() -> None:
     found = {a["name"]: a for a in discover()["activities"]}
-    assert set(found) == {*faults.__all__, *probes.__all__}
+    assert set(found) == {*faults.__all__, *backups.__all__, *probes.__all__}
     for activity in found.values():
         assert activity["doc"]
         assert [a["name"] for a in activity["arguments"]][-2:] == ["configuration", "secrets"]

@@ -162,6 +162,14 @@ def test_the_worst_of_several_counts() -> None:
     assert len(result.restores) == 2
 
 
+def test_a_tier_with_nothing_to_restore_is_no_restore() -> None:
+    nothing = Restored.model_validate(
+        {**{key: GOOD[key] for key in ("source", "target", "begun")}, "step": "tier 1", "namespaces": {}}
+    )
+    result = outcome(*events(), (22.0, nothing))
+    assert (result.verdict, len(result.restores)) == (Verdict.PASS, 1)
+
+
 def test_the_report_shows_objects_times_and_objections() -> None:
     spoilt = RestoredObject(kind="secrets", name="demo-dr/login", outcome="differs", detail="data")
     lines = adding(

@@ -13,5 +13,6 @@ def discover(discover_system: bool = True) -> dict[str, Any]:
     """Every activity of this package, with its arguments and help."""
     discovery: dict[str, Any] = initialize_discovery_result("blackstart", __version__, "blackstart")
     discovery["activities"] += discover_actions("blackstart.activities.faults")
+    discovery["activities"] += discover_actions("blackstart.activities.backups")
     discovery["activities"] += discover_probes("blackstart.activities.probes")
     return discovery

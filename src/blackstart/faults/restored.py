@@ -39,7 +39,7 @@ _PAUSE = 0.25
 
 
 class RestoredData(Model):
-    """`namespace`: Velero's; `names`: the namespaces that were made."""
+    """`namespace`: where the slip is; `names`: the namespaces that were made, `source`: as copies of which."""
 
     region: str
     run: str
@@ -47,6 +47,7 @@ class RestoredData(Model):
     resource: str = NAMESPACES
     names: list[str]
     restores: bool = True
+    source: str = ""
 
 
 class RestoredNamespaces:

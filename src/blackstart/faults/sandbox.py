@@ -1,6 +1,6 @@
 """Makes a copy of a service's namespace, beside it, for a drill to lose. It is taken away when the run ends.
 
-The namespace that is copied has the slip.
+The slip is in Velero's namespace where there is one, so that one guardian looks after all that the run makes.
 """
 
 from __future__ import annotations
@@ -43,7 +43,15 @@ class Sandbox(RestoredNamespaces):
         """`service` and `region` by role: the namespace of its workload there."""
         region, name = roles.region(fleet, args["region"]), roles.service(fleet, args["service"])
         source = roles.workload(fleet, name, region).namespace
-        data = RestoredData(region=region, run="", namespace=source, names=[f"{source}{SUFFIX}"], restores=False)
+        velero = fleet.regions[region].velero
+        data = RestoredData(
+            region=region,
+            run="",
+            namespace=velero.namespace if velero else source,
+            names=[f"{source}{SUFFIX}"],
+            restores=False,
+            source=source,
+        )
         return [Target(f"{region}/{data.names[0]}", data.model_dump(), (region,))]
 
     def capture(self, fleet: Fleet, target: Target) -> dict[str, Any]:
@@ -60,11 +68,11 @@ class Sandbox(RestoredNamespaces):
         name = data.names[0]
         with open_kube(fleet, data.region) as kube:
             marks.leave_slip(kube, undo, data.namespace, fence)
-            labels = kube.get(Ref(NAMESPACES, "", data.namespace))["metadata"].get("labels")
+            labels = kube.get(Ref(NAMESPACES, "", data.source))["metadata"].get("labels")
             fence()
             kube.create(Ref(NAMESPACES, "", name), made(name, undo.run, labels))
             for resource in COPIED:
-                for found in kube.select(resource, data.namespace):
+                for found in kube.select(resource, data.source):
                     if _worth_it(resource, found):
                         fence()
                         twin = copied(resource, found, name)
@@ -78,7 +86,7 @@ class Sandbox(RestoredNamespaces):
             with open_kube(fleet, data.region) as kube:
                 if left := _unsettled(kube, data.names[0]):
                     raise NotYet(f"{left} is not complete")
-            return f"namespace {data.names[0]} is a copy of {data.namespace}"
+            return f"namespace {data.names[0]} is a copy of {data.source}"
 
         return wait_for(f"{undo.kind} {undo.target}", within, look)
 

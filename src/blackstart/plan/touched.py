@@ -8,7 +8,7 @@ from typing import Any
 from blackstart.fleet.model import Fleet
 from blackstart.schema.procedure import Step
 
-_OURS = "blackstart.activities.faults"
+_OURS = ("blackstart.activities.faults", "blackstart.activities.backups")
 
 
 def touched(
@@ -24,7 +24,7 @@ def touched(
         if activity.get("type") != "action":
             continue
         provider = activity.get("provider") or {}
-        if provider.get("module") != _OURS:
+        if provider.get("module") not in _OURS:
             return sorted(fleet.regions)
         found.update(_named(provider.get("arguments") or {}, fleet))
     return sorted(found or fleet.regions)

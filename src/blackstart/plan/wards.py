@@ -98,6 +98,8 @@ def _slips(changes: Iterable[_Change], numbers: Mapping[str, int]) -> tuple[str,
 
 def _home(region: str, changes: Iterable[_Change], fleet: Fleet) -> str:
     """The namespace of the guardian for the nodes of a region. Raises FaultError."""
+    for home in sorted({change.home for change in changes if change.region == region and change.home}):
+        return home  # A run has one ClusterRole in a cluster: whoever looks after namespaces has the nodes, too.
     guarded = sorted({c.ref.namespace for c in changes if c.region == region and c.ref.namespace})
     workloads = sorted(s.workloads[region].namespace for s in fleet.services.values() if region in s.workloads)
     for namespace in (*guarded, *workloads):

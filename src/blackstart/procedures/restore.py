@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from blackstart.evidence.records import FaultState, Interval
 from blackstart.evidence.restores import Restored
 from blackstart.faults.backing_up import fresh_name
 from blackstart.faults.clusters import open_kube
+from blackstart.faults.inject import may_pass
 from blackstart.fleet.backups import Velero
 from blackstart.fleet.kube import Kube, KubeError
 from blackstart.fleet.lease import RUN_LABEL
@@ -53,6 +54,19 @@ class _Until(Deadline):
             raise NotExecuted(f"the run ended early; {what}")
         return super().check(what)
 
+    def until[T](self, what: Callable[[], str], look: Callable[[], T | None]) -> T:
+        """An API server that is busy or away is asked again."""
+
+        def patient() -> T | None:
+            try:
+                return look()
+            except KubeError as error:
+                if not may_pass(error):
+                    raise
+                return None
+
+        return super().until(what, patient)
+
 
 class RunRestore:
     """Waiting ends early when the run does; what was made is taken away by the undo, like a fault."""
@@ -70,6 +84,7 @@ class RunRestore:
         book.note(services=[each.service for each in held(work.fleet, source, spaces)])
         book.now("begun")
         if not spaces:
+            work.tell(Restored.model_validate(book.facts))
             return f"no service of tier {wanted.tier} has a workload in {source}: nothing to restore"
         try:
             with open_kube(work.fleet, target) as kube:

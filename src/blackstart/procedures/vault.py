@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from blackstart.fleet.errors import FleetError
 from blackstart.fleet.lease import RUN_LABEL
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.velero import Backup, backup_of, contents_key, list_key, metadata_key, results_key
@@ -17,7 +18,7 @@ from blackstart.procedures.bucket import Fetch
 
 @dataclass(frozen=True)
 class Vault:
-    """The bucket. Every method raises StepError, FleetError."""
+    """The bucket. Every method raises StepError."""
 
     fleet: Fleet
     fetch: Fetch
@@ -48,7 +49,10 @@ class Vault:
         return lines, words
 
     def _get(self, key: str, what: str) -> bytes:
-        found = self.fetch(self.fleet, key)
+        try:
+            found = self.fetch(self.fleet, key)
+        except FleetError as error:
+            raise StepError(f"the bucket of the backups does not say: {error}") from error
         if found is None:
             raise StepError(f"{what} is not in the bucket: there is no {key}")
         return found

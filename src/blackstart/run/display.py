@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from blackstart.evidence.records import (
+    MADE,
     Activity,
     Body,
     Check,
@@ -69,7 +70,8 @@ def say(body: Body) -> Said | None:
             return Said("good" if body.ok else "error", f"{mark:7} {body.name}: {body.detail}")
         case FaultEvent():
             level = "error" if body.state in _BAD else "info"
-            return Said(level, f"fault {body.fault} on {body.target}: {body.state.value}{_after(body.detail)}")
+            what = "made" if body.kind in MADE else "fault"
+            return Said(level, f"{what} {body.fault} on {body.target}: {body.state.value}{_after(body.detail)}")
         case StoreRead():
             return _read_back(body)
         case Activity(status="failed"):

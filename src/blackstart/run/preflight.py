@@ -14,8 +14,9 @@ from blackstart.fleet.headers import revealed
 from blackstart.fleet.kube import Kube, WrongCluster
 from blackstart.fleet.model import Cluster, Entry, Fleet, Place, Power, Region, Workload
 from blackstart.fleet.places import inside
+from blackstart.fleet.velero import metadata_key
 from blackstart.fleet.web import Answer, BadAnswer, check_host, get, session
-from blackstart.plan.permissions import needed, procedure_needs
+from blackstart.plan.permissions import needed, procedure_needs, restore_needs
 from blackstart.plan.resolve import Plan
 from blackstart.plan.rights import needed as needed_for_guardian
 from blackstart.plan.rights import needed_for_nodes
@@ -32,6 +33,7 @@ DISK_FREE = 200 * 1024 * 1024
 """Bytes that must be free for evidence and undo records."""
 
 _ENTRY_DEADLINE = 3.0
+_BUCKET_DEADLINE = 5.0
 
 
 def preflight_looks(plan: Plan, out: Path, guarded: Sequence[Ward]) -> dict[str, Look]:
@@ -80,6 +82,11 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
     for need in procedure_needs(plan):
         look = _bind(_permission, fleet.regions[need.cluster], need.namespace, need.rights)
         yield f"permission/procedure/{need.cluster}/{need.namespace}", look
+    for need in restore_needs(plan):
+        look = _bind(_permission, fleet.regions[need.cluster], need.namespace, need.rights)
+        yield f"permission/restore/{need.cluster}/{need.namespace}", look
+    if any(step.restore for step in plan.drill.procedure):
+        yield "bucket", _bind(_bucket, fleet)
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
 
@@ -90,6 +97,13 @@ def _guardians(fleet: Fleet, guarded: Sequence[Ward]) -> Iterator[tuple[str, Loo
         yield f"permission/guardian/{ward}", _bind(_permission, region, ward.namespace, needed_for_guardian(ward))
         if ward.nodes:
             yield f"permission/guardian/{ward}/nodes", _bind(_permission, region, "", needed_for_nodes(ward))
+
+
+def _bucket(fleet: Fleet) -> str:
+    from blackstart.fleet import s3  # a third of a second, and most drills restore nothing
+
+    s3.size(fleet, metadata_key("blackstart"), _BUCKET_DEADLINE)
+    return "the bucket of the backups answers"
 
 
 def _disk(out: Path) -> str:
