@@ -67,12 +67,16 @@ class Server:
         """Let it take no write any more; the position of its last one."""
         with self.session() as sql:
             # First: a commit that waits for a silent replica would hold read_only up.
-            self._end_writers(sql)
+            ended = self._end_writers(sql)
             sql.run("SET GLOBAL read_only = 1")
-            self._end_writers(sql)
-            last = _text(sql.row("SELECT @@gtid_binlog_pos AS p")["p"])
-            sql.run("DO SLEEP(0.1)")
-            after = _text(sql.row("SELECT @@gtid_binlog_pos AS p")["p"])
+            ended += self._end_writers(sql)
+            last = after = _text(sql.row("SELECT @@gtid_binlog_pos AS p")["p"])
+            # Clients that were ended come back, and have to be given the time to.
+            for _ in range(_LOOKS if ended else 1):
+                sql.run("DO SLEEP(0.1)")
+                after = _text(sql.row("SELECT @@gtid_binlog_pos AS p")["p"])
+                if after != last:
+                    break
         if after != last and not self.status():
             raise StepError(
                 f"{self}: takes writes in spite of read_only ({last} became {after}): some user has READ ONLY ADMIN; "
@@ -196,8 +200,9 @@ class Server:
 
         return look
 
-    def _end_writers(self, sql: Sql) -> None:
-        """End the connections of clients: those that were let in before the fence may be in a transaction."""
+    def _end_writers(self, sql: Sql) -> int:
+        """End the connections of clients, for those that were let in before may be in a transaction; how many."""
+        ended = 0
         store = self._site.store
         spared = {login.user for login in (store.reader, store.admin, store.replication) if login}
         for row in sql.rows("SELECT ID AS id, USER AS user, COMMAND AS command FROM information_schema.PROCESSLIST"):
@@ -205,12 +210,16 @@ class Server:
                 continue
             try:
                 sql.run(f"KILL CONNECTION {int(row['id'])}")
+                ended += 1
             except SqlError as error:
                 if error.code != _NO_SUCH_THREAD:
                     raise
+        return ended
 
 
 _NO_SUCH_THREAD = 1094
+_LOOKS = 5
+"""Tenths of a second in which a client that READ ONLY does not stop shows itself."""
 
 
 def _not_broken(server: Server, found: dict[str, Any], thread: str) -> None:
