@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Lock
 
 import pytest
 import runkit
@@ -61,34 +62,38 @@ class Two:
     unread: str = ""
     held: dict[str, dict[str, str]] = field(default_factory=lambda: {"us": {}, "eu": {}})
     waiting: dict[str, dict[str, str]] = field(default_factory=lambda: {"us": {}, "eu": {}})
+    lock: Lock = field(default_factory=Lock)
 
     def at(self, side: str) -> Callable[[Shop, str], bytes | None]:
         def write(shop: Shop, name: str) -> bytes:
-            if self.deaf and side == "eu" and self.world.down.exists():
+            apart = self.replicate()
+            if self.deaf and side == "eu" and apart:
                 return http({"committed": False}, "503 Service Unavailable")
-            self.held[side][name] = side
-            self.waiting[OTHER[side]][name] = side
-            self.replicate()
+            with self.lock:
+                self.held[side][name] = side
+                (self.waiting if apart else self.held)[OTHER[side]][name] = side
             return http({"committed": True, "region": side, "pod": "order-1"})
 
         return write
 
-    def replicate(self) -> None:
-        if self.world.down.exists():
-            return
-        for side, waiting in self.waiting.items():
-            apart = len(waiting) > 5
-            names = list(waiting)[self.skips if side == "eu" and apart else 0 :]
-            for i, name in enumerate(names):
-                other = side == "eu" and apart and i < self.changes
-                self.held[side][name] = "changed" if other else waiting[name]
-            waiting.clear()
+    def replicate(self) -> bool:
+        """Whether the sides are apart; once they are not, each gets what waits for it."""
+        with self.lock:
+            if self.world.down.exists():
+                return True
+            for side, waiting in self.waiting.items():
+                skips, changes = (self.skips, self.changes) if side == "eu" else (0, 0)
+                for i, name in enumerate(list(waiting)[skips:]):
+                    self.held[side][name] = "changed" if i < changes else waiting[name]
+                waiting.clear()
+            return False
 
     def read(self, store: str, member: str) -> Holding:
         self.replicate()
         if member == self.unread:
             raise Unread(Reason.REFUSED, f"{member} is away")
-        held = dict(self.held[member])
+        with self.lock:
+            held = dict(self.held[member])
         return Holding(Who(f"server {member}", True), {"orders": list(held)}, {"orders": held})
 
 
@@ -108,6 +113,8 @@ def run(
                 parts(two.world, ledger=keep),
                 listen,
                 ledger={"service": "frontend", "writers": 6, "interval": 0.05, "timeout": 2.0},
+                # A busy machine is no reason to stop here.
+                guards=[{"watch": "survivors", "sustained": 5.0, "blind": 10.0}],
                 objectives=[
                     {"kind": "rto", "service": "frontend", "objective": 30.0},
                     {"kind": "convergence", "service": "frontend", "objective": 20.0},
