@@ -283,6 +283,7 @@ def test_late_by_its_schedule(world: World) -> None:
 
 def test_what_the_other_region_lacks(world: World) -> None:
     both = backup("both", 500)
+    assert world.look(measure="unsynced", of="primary", regions=["standby"])["eu"].no_data is Reason.EMPTY
     world.store(both, backup("failed", 300, "Failed"), backup("new", 10))
     world.store(both, region="eu")
     found = world.look(measure="unsynced", of="primary", regions=["standby"])["eu"]
