@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from datalab import eventually
 from labdrill import end, pid_of
-from metricslab import AGES, BY_REGION, federation, scraped, stores, thanos, whole
+from metricslab import AGES, BY_REGION, federation, scraped, settled, stores, thanos
 
 from blackstart.fleet import nft, power
 from blackstart.fleet.model import Fleet, Power
@@ -23,7 +23,7 @@ def whole_again(lab: Fleet) -> Iterator[None]:
     yield
     for part in PARTS:
         power.restore(_power(lab, part))
-    eventually("both views are whole", lambda: whole(lab, thanos) and whole(lab, federation), 60.0)
+    eventually("both views are whole", lambda: settled(lab), 60.0)
 
 
 def _power(lab: Fleet, part: str) -> Power:
@@ -109,4 +109,4 @@ def test_an_up_completes_what_observes(lab: Fleet, paths: LabPaths) -> None:
     for part in ("querier", "federation"):
         end(pid_of(paths.root, "observer", part))
     native.up(["us", "eu"], paths, print, global_metrics=True)
-    eventually("both views are whole", lambda: whole(lab, thanos) and whole(lab, federation))
+    eventually("both views are whole", lambda: settled(lab))
