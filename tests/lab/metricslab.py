@@ -54,6 +54,12 @@ def whole(lab: Fleet, ask: Callable[[Fleet, str], Said]) -> bool:
     return not said.warnings and set(fresh) == set(lab.regions) and max(fresh.values()) < 5.0
 
 
+def settled(lab: Fleet) -> bool:
+    """Whether both views are whole, and the querier, which looks every 5 s, says so of its stores."""
+    views = whole(lab, thanos) and whole(lab, federation)
+    return views and [store["lastError"] for store in stores(lab).values()] == [None] * len(lab.regions)
+
+
 def stores(lab: Fleet) -> dict[str, dict[str, Any]]:
     """Region -> what the querier says of its store; regions whose store it does not know are absent."""
     assert lab.prometheus is not None

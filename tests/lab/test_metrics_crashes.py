@@ -11,7 +11,7 @@ from datalab import eventually
 from labcrash import OBSERVER_FAULTS, Case, crash
 from labdrill import settle
 from machinekit import Machine, fault, kill, running
-from metricslab import BY_REGION, federation, scraped, stores, thanos, whole
+from metricslab import BY_REGION, federation, scraped, settled, stores, thanos
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab.paths import LabPaths
@@ -47,7 +47,7 @@ ONLY_IN_FULL = [
 @pytest.fixture(autouse=True)
 def whole_again(metrics: Fleet) -> Iterator[None]:
     yield
-    eventually("both views are whole", lambda: whole(metrics, thanos) and whole(metrics, federation), 60.0)
+    eventually("both views are whole", lambda: settled(metrics), 60.0)
 
 
 @pytest.fixture

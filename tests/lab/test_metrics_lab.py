@@ -8,7 +8,7 @@ import pytest
 from datalab import eventually
 from labdrill import end, pid_of
 from labs import REGIONS, VIEWS
-from metricslab import AGES, BY_REGION, federation, scraped, stores, thanos, whole
+from metricslab import AGES, BY_REGION, federation, scraped, settled, stores, thanos
 
 from blackstart.fleet import nft, power
 from blackstart.fleet.model import Fleet, Power
@@ -24,7 +24,7 @@ def whole_again(metrics: Fleet) -> Iterator[None]:
     yield
     for part in PARTS:
         power.restore(_power(metrics, part))
-    eventually("both views are whole", lambda: whole(metrics, thanos) and whole(metrics, federation), 60.0)
+    eventually("both views are whole", lambda: settled(metrics), 60.0)
 
 
 def _power(metrics: Fleet, part: str) -> Power:
@@ -110,4 +110,4 @@ def test_an_up_completes_what_observes(metrics: Fleet, paths: LabPaths) -> None:
     for part in ("querier", "federation"):
         end(pid_of(paths.root, "observer", part))
     native.up(REGIONS, paths, print, **VIEWS)
-    eventually("both views are whole", lambda: whole(metrics, thanos) and whole(metrics, federation))
+    eventually("both views are whole", lambda: settled(metrics))

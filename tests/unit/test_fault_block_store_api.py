@@ -70,6 +70,7 @@ def tables(here: Bench, querier: Querier, monkeypatch: pytest.MonkeyPatch) -> Ta
     found = Tables(here)
     monkeypatch.setattr(nft, "_nft", found)
     monkeypatch.setattr("blackstart.faults.inject.BITES_WITHIN", 0.5)
+    monkeypatch.setattr("blackstart.faults.block_store_api._LOOKS_AGAIN", 0.5)
     querier.tables = found  # type: ignore[assignment]
     return found
 
@@ -119,6 +120,15 @@ def test_a_store_that_is_silent_or_lost_already_proves_nothing(here: Bench, quer
         inject(FAULT, here.fleet, ARGS, here.context())
     here.service.again()
     assert FaultState.ARMED not in here.states()
+
+
+def test_a_store_that_has_just_come_back_is_waited_for(
+    here: Bench, tables: Tables, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = iter(["Not ready", "", "lost"])
+    monkeypatch.setattr("blackstart.faults.storeapi.trouble", lambda fleet, region: next(said))
+    inject(FAULT, here.fleet, ARGS, here.context())
+    assert here.states() == [FaultState.ARMED, FaultState.APPLIED, FaultState.CONFIRMED]
 
 
 def test_a_querier_that_cannot_be_asked_is_told(here: Bench, querier: Querier, tables: Tables) -> None:

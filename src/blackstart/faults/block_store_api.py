@@ -18,6 +18,8 @@ from blackstart.fleet.model import ControlPath, Fleet
 from blackstart.schema.base import Model
 
 _CONFIRM_REVERTED = 60.0
+_LOOKS_AGAIN = 12.0
+"""Seconds in which a querier surely looks at a store again: it does every 5 s, for up to 5 s."""
 
 
 class _Data(Lasting):
@@ -54,8 +56,8 @@ class BlockStoreApi(Dropping):
         data = _Data.model_validate(target.data)
         if not storeapi.answers(fleet, data.place, data.address):
             raise FaultError(f"{self.kind} {target.name}: no answer at {data.address} from {data.place}")
-        if (url := storeapi.querier(fleet, data.region)) and (why := storeapi.trouble(fleet, data.region)):
-            raise FaultError(f"{self.kind} {target.name}: the Thanos at {url} has lost it already: {why}")
+        if url := storeapi.querier(fleet, data.region):
+            _gets_through(fleet, f"{self.kind} {target.name}", data.region, url)
         others = [path for path in _others(fleet, data) if paths.answers(fleet, path)]
         return _Before(others=others).model_dump()
 
@@ -109,6 +111,17 @@ def _others(fleet: Fleet, data: _Data) -> list[ControlPath]:
     between = [link for link in fleet.links.values() if set(link.between) == {data.region, data.place}]
     over_links = [path for link in between for path in link.paths]
     return list(dict.fromkeys([*own, *over_links]))
+
+
+def _gets_through(fleet: Fleet, what: str, region: str, url: str) -> None:
+    """Wait until the querier says so: for some seconds it calls lost what has just come back. Raises FaultError."""
+
+    def look() -> str:
+        if why := storeapi.trouble(fleet, region):
+            raise NotYet(f"the Thanos at {url} has lost it already: {why}")
+        return ""
+
+    wait_for(what, _LOOKS_AGAIN, look)
 
 
 def _noticed(fleet: Fleet, undo: Undo, region: str, url: str, ends: float) -> str:
