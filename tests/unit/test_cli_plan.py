@@ -28,6 +28,10 @@ BY_EXPERIMENT = {
     "region-loss": ("watchdog", ["kill us"]),
     "service-failover": ("guardian", ["scale us/production/user-service"]),
     "service-failover-chaosk8s": ("guardian", ["foreign-scale us/production/user-service"]),
+    "metrics-region-loss": ("watchdog", ["kill-observer eu/sidecar"]),
+    "metrics-sidecar-freeze": ("watchdog", ["freeze-observer eu/sidecar"]),
+    "metrics-store-blackhole": ("kernel", ["block-store-api eu/store"]),
+    "metrics-prometheus-kill": ("watchdog", ["kill-observer eu/prometheus"]),
     "pods-deleted": ("nobody", ["delete-pods us/production/user-service"]),
 }
 
@@ -38,7 +42,8 @@ def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     file = tmp_path / "fleet.yaml"
     uids = {"us": "uid-us", "eu": "uid-eu"}
     net = topology(("us", "eu"))
-    write_fleet(fleet_document(net, LabPaths(tmp_path), uids, mesh=True, sites=sites(net)), file)
+    document = fleet_document(net, LabPaths(tmp_path), uids, mesh=True, sites=sites(net), global_metrics=True)
+    write_fleet(document, file)
     monkeypatch.setenv("BLACKSTART_FLEET", str(file))
     return file
 
@@ -54,9 +59,13 @@ def plain(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) ->
     return found
 
 
+def actions(found: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(step) for step in found["steps"] if (step["section"], step["type"]) == ("method", "action")]
+
+
 def the_action(found: dict[str, Any]) -> dict[str, Any]:
-    (step,) = [step for step in found["steps"] if (step["section"], step["type"]) == ("method", "action")]
-    return dict(step)
+    (step,) = actions(found)
+    return step
 
 
 @pytest.mark.parametrize("experiment", BY_EXPERIMENT)
@@ -78,8 +87,9 @@ def test_shipped_drills_as_text(drill: str, lab: Path, capsys: pytest.CaptureFix
     found = plain(capsys, drill)
     assert out.startswith(f"Drill {drill}:\n  title  ")
     assert out.endswith("Notes: none\n\nRefused, or not known: none\n")
-    for said in (*found["digests"].values(), *the_action(found)["breaks"], the_action(found)["why"]):
-        assert said in out
+    told = [said for action in actions(found) for said in (*action["breaks"], action["why"])]
+    assert told
+    assert all(said in out for said in (*found["digests"].values(), *told))
     assert "\x1b" not in out
 
 
