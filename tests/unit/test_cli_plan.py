@@ -28,6 +28,10 @@ BY_EXPERIMENT = {
     "region-loss": ("watchdog", ["kill us"]),
     "service-failover": ("guardian", ["scale us/production/user-service"]),
     "service-failover-chaosk8s": ("guardian", ["foreign-scale us/production/user-service"]),
+    "metrics-region-loss": ("watchdog", ["kill-observer eu/sidecar"]),
+    "metrics-sidecar-freeze": ("watchdog", ["freeze-observer eu/sidecar"]),
+    "metrics-store-blackhole": ("kernel", ["block-store-api eu/store"]),
+    "metrics-prometheus-kill": ("watchdog", ["kill-observer eu/prometheus"]),
     "pods-deleted": ("nobody", ["delete-pods us/production/user-service"]),
 }
 
