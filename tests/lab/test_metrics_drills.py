@@ -20,6 +20,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.schema.result import Verdict, ViewResult
 
 HOLD = 15
+PODS = 'sum by (region) (up{job="user-service"})'
 QUICK = {"phases.hold": f"{HOLD}s", "phases.baseline": "4s"}
 VARIANTS = [
     pytest.param("metrics-region-loss", id="sidecar-killed"),
@@ -32,17 +33,25 @@ VARIANTS = [
 
 @pytest.fixture(autouse=True)
 def _whole_again(metrics: Fleet) -> Iterator[None]:
+    _wait(metrics)
     yield
     settle(metrics)
+    _wait(metrics)
+
+
+def _wait(metrics: Fleet) -> None:
     ends = time.monotonic() + 40
     while not _seen_whole(metrics):
-        assert time.monotonic() < ends, "Thanos or the federation does not see every region again"
+        assert time.monotonic() < ends, "Thanos or the federation does not see every pod of every region"
         time.sleep(0.5)
 
 
 def _seen_whole(metrics: Fleet) -> bool:
     return (
         all(whole(metrics, view) for view in (thanos, federation))
+        and all(
+            view(metrics, PODS).by("region") == dict.fromkeys(metrics.regions, 3.0) for view in (thanos, federation)
+        )
         and set(scraped(metrics).values()) == {1.0}
         and all(store["lastError"] is None for store in stores(metrics).values())
     )

@@ -112,7 +112,8 @@ def test_one_wrong_claim_is_never_a_pass(data: st.DataObject) -> None:
     at = data.draw(st.integers(3, 45))
     value = data.draw(st.floats(-1e6, 1e6).filter(lambda v: abs(v - 6) > 1e-3))
     result = Views(lambda t: (value, None) if t == at else blind(t)).judged()
-    assert result.verdict is Verdict.FAIL
+    # In the first seconds it may be late by less than the lag: what was so before them nobody read.
+    assert result.verdict is (Verdict.FAIL if at > 6 else Verdict.INCONCLUSIVE)
 
 
 @given(st.integers(10, 35), st.integers(8, 12))

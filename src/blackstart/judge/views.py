@@ -88,8 +88,10 @@ def _second(n: int, start: float, told: list[Moment[Reading]], true: Told, every
     begun, over = bisect_right(told, start - every, key=_time), bisect_left(told, end, key=_time)
     heard = [moment.body for moment in told[begun:over]]
     truth = [value for value in true.within(start - lag, end) if value is not None]
-    view, said = _worst([(_one(value_of(r), truth), r) for r in heard])
-    plain_view, by = _worst([(_one(r.plain, truth), r) for r in heard])
+    # What was so before the truth was first read is not known: a claim may be late by less than the lag.
+    early = not true.times or true.times[0] > start - lag
+    view, said = _worst([(_one(value_of(r), truth, early), r) for r in heard])
+    plain_view, by = _worst([(_one(r.plain, truth, early), r) for r in heard])
     return Second(
         start_s=n,
         true=truth[-1] if truth else None,
@@ -109,12 +111,12 @@ def _worst(found: list[tuple[Claim, Reading]]) -> tuple[Claim, Reading | None]:
     return min(reversed(found), key=lambda claim: _ORDER.index(claim[0]), default=("silent", None))
 
 
-def _one(claim: float | None, truth: Sequence[float]) -> Claim:
+def _one(claim: float | None, truth: Sequence[float], early: bool) -> Claim:
     if claim is None:
         return "silent"
-    if not truth:
-        return "unknown"
-    return "right" if any(isclose(claim, value, rel_tol=1e-9, abs_tol=1e-9) for value in truth) else "wrong"
+    if any(isclose(claim, value, rel_tol=1e-9, abs_tol=1e-9) for value in truth):
+        return "right"
+    return "wrong" if truth and not early else "unknown"
 
 
 def value_of(reading: Reading) -> float | None:
