@@ -83,19 +83,25 @@ def test_a_new_backup_is_younger_at_once_here_and_later_there(backups: Fleet) ->
 
 
 def test_a_backup_of_nothing_makes_nothing_younger(backups: Fleet) -> None:
-    before = one(backups, "us").detail
-    made(backups, "probe-empty", includedNamespaces=["nowhere"])
-    made(
-        backups,
-        "probe-matches-nothing",
-        labelSelector={"matchLabels": {"no": "such"}},
-        includedNamespaces=["production"],
-    )
-    assert one(backups, "us", measure="completed").value == 1
-    found = one(backups, "us")
-    assert before.split(";")[0] == found.detail.split(";")[0]
+    before, us = one(backups, "us").detail, backups.regions["us"]
+    kubectl(us, "create", "namespace", "probe-empty")
+    try:
+        # Three items that every namespace has.
+        made(backups, "probe-empty", includedNamespaces=["probe-empty"])
+        nothing = {"labelSelector": {"matchLabels": {"no": "such"}}, "includedNamespaces": ["production"]}
+        made(backups, "probe-matches-nothing", **nothing)
+        assert one(backups, "us", measure="completed").value == 1
+        found = one(backups, "us")
+    finally:
+        kubectl(us, "delete", "namespace", "probe-empty", "--wait=false")
+    assert found.detail.startswith(before.split(";")[0])
     assert "probe-empty" in found.detail
     assert "probe-matches-nothing" in found.detail
+    print(found.detail)
+    make(backups, "probe-nowhere", includedNamespaces=["nowhere"])
+    eventually("it ends", lambda: one(backups, "us", measure="running").value == 0, 20.0)
+    assert not one(backups, "us").detail.startswith("probe-nowhere")
+    print(one(backups, "us").detail)
 
 
 def test_files_that_were_lost_are_missed(backups: Fleet) -> None:

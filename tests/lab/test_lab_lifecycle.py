@@ -65,16 +65,19 @@ def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
 
 
 def test_a_lab_with_stores_leaves_nothing_whatever_state_they_are_in(before: Snapshot, paths: LabPaths) -> None:
-    native.up(["us", "eu"], paths, print, data=True, semi_sync=True)
+    native.up(["us", "eu"], paths, print, data=True, semi_sync=True, backup=True)
     assert {"us mariadb", "us redis", "eu mariadb", "eu redis"} <= set(_pids(paths))
-    with pytest.raises(LabError, match="semi-synchronous stores runs"):
+    with pytest.raises(LabError, match="semi-synchronous stores and backups runs"):
         native.up(["us", "eu"], paths, print, data=True)
     native.kill("us", paths, "mariadb")
+    native.kill("us", paths, "velero")
     native.freeze("eu", paths)
+    native.freeze("store", paths)
     native.down(paths, print)
     assert differences(before, snapshot()) == {}
     assert not paths.secrets.exists()
-    assert {part.name for part in (paths.root / "us").iterdir()} == {"logs"}
+    for member in ("us", "store"):
+        assert {part.name for part in (paths.root / member).iterdir()} == {"logs"}
 
 
 @pytest.mark.parametrize("after", [0.9, 1.5, 3.0, 6.0])

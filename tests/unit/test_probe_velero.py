@@ -82,7 +82,7 @@ class World:
         return whole[: len(whole) - len(found)] if method == "HEAD" else whole
 
     def look(self, **keys: Any) -> dict[str, Reading]:
-        spec = Spec(probe="p", **{"deadline": 5.0, "regions": ["primary"], **keys})
+        spec = Spec(probe="p", **{"deadline": 10.0, "regions": ["primary"], **keys})
         with (
             Server(lambda head: self.api("us", head)) as us,
             Server(lambda head: self.api("eu", head)) as eu,
@@ -183,7 +183,7 @@ def test_a_backup_that_is_older_than_allowed_is_a_value(world: World) -> None:
 def test_a_bucket_that_does_not_answer_proves_nothing(world: World, answer: bytes | None, reason: Reason) -> None:
     world.store(backup("new", 10))
     world.bucket = lambda _: answer
-    found = world.one(deadline=1.0 if reason is Reason.TIMEOUT else 5.0)
+    found = world.one(deadline=3.0 if reason is Reason.TIMEOUT else 10.0)
     assert (found.value, found.no_data) == (None, reason), found.detail
     assert "hush" not in found.model_dump_json()
 
@@ -283,6 +283,7 @@ def test_late_by_its_schedule(world: World) -> None:
 
 def test_what_the_other_region_lacks(world: World) -> None:
     both = backup("both", 500)
+    assert world.look(measure="unsynced", of="primary", regions=["standby"])["eu"].no_data is Reason.EMPTY
     world.store(both, backup("failed", 300, "Failed"), backup("new", 10))
     world.store(both, region="eu")
     found = world.look(measure="unsynced", of="primary", regions=["standby"])["eu"]
@@ -330,7 +331,7 @@ def test_volumes_by_what_velero_wrote_into_the_bucket(world: World) -> None:
 )
 def test_no_data_has_a_reason(world: World, answer: bytes | None, reason: Reason) -> None:
     world.api = lambda region, head: answer
-    found = world.one(deadline=0.6 if reason is Reason.TIMEOUT else 5.0)
+    found = world.one(deadline=0.6 if reason is Reason.TIMEOUT else 10.0)
     assert (found.value, found.no_data) == (None, reason), found.detail
 
 
@@ -355,7 +356,7 @@ def test_clocks_that_differ(world: World) -> None:
 def test_a_lost_region_takes_nothing_from_the_other(world: World) -> None:
     world.store(backup("new", 10), region="eu")
     world.api = lambda region, head: None if region == "us" else world.objects(region, head)
-    found = world.look(regions=[], deadline=1.0)
+    found = world.look(regions=[], deadline=4.0)
     assert found["us"].no_data is Reason.TIMEOUT
     assert found["eu"].value is not None
 

@@ -12,7 +12,7 @@ from blackstart.evidence.records import Reason
 from blackstart.probes.base import NoData
 
 SCHEDULE = "velero.io/schedule-name"
-_OVER = ("Completed", "PartiallyFailed", "Failed", "FailedValidation")
+_OVER = ("Completed", "PartiallyFailed", "Failed", "FailedValidation", "Deleting")
 
 Object = Mapping[str, Any]
 

@@ -187,7 +187,10 @@ def _volumes(spec: Spec, site: Site, of: str | None) -> Value:
     try:
         volumes = json.loads(gzip.decompress(raw)) or []
         skipped = [v for v in volumes if v.get("skipped") or not v.get("backupMethod") or v.get("result") == "failed"]
-        why = [f"without {v.get('pvcNamespace')}/{v.get('pvcName')}: {v.get('skippedReason')}" for v in skipped[:3]]
+        why = [
+            f"without {v.get('pvcNamespace')}/{v.get('pvcName')}: {v.get('skippedReason') or v.get('result')}"
+            for v in skipped[:3]
+        ]
     except (OSError, EOFError, zlib.error, ValueError, TypeError, AttributeError) as error:
         raise NoData(Reason.MALFORMED, f"the list of volumes of {backup.name}: {error!r}") from None
     count = len(skipped) if spec.measure == "volumes_skipped" else len(volumes) - len(skipped)
@@ -198,6 +201,9 @@ def _unsynced(spec: Spec, site: Site, of: str | None) -> Value:
     here = {b.name for b in site.backups(spec.schedule, spec.namespace) if not b.unfit(site.now, spec.least)}
     there = site.at(of or site.region)
     made = [b.name for b in there.backups(spec.schedule, spec.namespace) if not b.unfit(site.now, spec.least)]
+    if not made:
+        # Nothing is missing there, and nothing is proven either.
+        raise NoData(Reason.EMPTY, f"no backup{_whose(spec)} in {there.region} could be restored")
     missing = [name for name in made if name not in here]
     said = f"{len(made)} in {there.region}" + (f", not here: {', '.join(missing[:5])}" if missing else "")
     return Value(float(len(missing)), age=0.0, detail=said)
