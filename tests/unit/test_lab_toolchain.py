@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from blackstart.lab import toolchain
+from blackstart.lab.features import Features
 from blackstart.lab.shell import LabError
 from blackstart.lab.toolchain import GLOBAL_METRICS, Progress, Tool
 from blackstart.schema.content import content_dir
@@ -102,7 +103,7 @@ def test_thanos_says_the_version_that_is_pinned() -> None:
 
 
 def test_every_tool_has_its_module() -> None:
-    for tool in toolchain.tools(mesh=True, global_metrics=True):
+    for tool in toolchain.tools(Features(mesh=True, backup=True, global_metrics=True)):
         text = (tool.folder / "go.mod").read_text()
         assert tool.package == "." or tool.package in text
 

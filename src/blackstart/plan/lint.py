@@ -15,7 +15,7 @@ from blackstart.plan.restore_rules import RESTORE_RULES
 from blackstart.plan.rules import Rule
 from blackstart.schema.errors import Finding
 
-RULES: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
+_ALL: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
     *DRILL_RULES.all,
     *METRIC_RULES.all,
     *LEDGER_RULES.all,
@@ -24,6 +24,7 @@ RULES: list[Rule[Content] | Rule[Experiment] | Rule[Probe]] = [
     *PROCEDURE_RULES.all,
     *RESTORE_RULES.all,
 ]
+RULES = sorted(_ALL, key=lambda rule: rule.id)
 """Every rule, in the order of the manual."""
 
 
