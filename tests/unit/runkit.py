@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -109,12 +112,19 @@ class World:
     def undo(self) -> Path:
         return self.folder / "undo"
 
-    def answer(self, stream: Stream) -> str | None:
-        """Who answers a request now; None for nobody."""
-        up = [r for r, sick in (("us", self.down.exists()), ("eu", self.eu_sick())) if not sick]
+    def answer(self, stream: Stream, due: float) -> str | None:
+        """Who answered a request of that time; None for nobody."""
+        up = [r for r, sick in (("us", due >= self._down_since()), ("eu", self.eu_sick())) if not sick]
         if stream.kind == "direct":
             return stream.region if stream.region in up else None
         return up[0] if up else None
+
+    def _down_since(self) -> float:
+        """On the clock of the samples: this loop may come late, and what it sends late was due before."""
+        try:
+            return time.monotonic() - (time.time() - self.down.stat().st_mtime)
+        except FileNotFoundError:
+            return math.inf
 
     @asynccontextmanager
     async def sample(
@@ -134,8 +144,8 @@ class World:
                 while due[stream.name] < time.monotonic():
                     dues.append(due[stream.name])
                     due[stream.name] += stream.interval
-                if dues:
-                    emit(batch(stream.name, dues, self.answer(stream)))
+                for region, found in groupby(dues, partial(self.answer, stream)):
+                    emit(batch(stream.name, list(found), region))
 
 
 def batch(stream: str, dues: list[float], region: str | None) -> Samples:
