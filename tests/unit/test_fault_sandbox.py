@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,10 @@ def test_a_bucket_dies_and_comes_back(here: Bench) -> None:
     inject(fault_of("kill-bucket"), fleet, {}, context)
     assert here.states()[-1] is FaultState.CONFIRMED
     assert (here.folder / "bucket").read_text() == "dead\n"
+    where = "/apis/velero.io/v1/namespaces/velero/backupstoragelocations/default"
+    here.api.objects[where] = {"metadata": {"name": "default"}, "status": {"phase": "Unavailable"}}
+    seen = threading.Timer(0.5, lambda: here.api.objects[where]["status"].update(phase="Available"))
+    seen.start()
     assert restore_all(here.store.read(RUN).outstanding, fleet, context) == []
     assert (here.folder / "bucket").read_text() == "up\n"
 

@@ -130,6 +130,9 @@ def test_only_the_cluster_s_own_certificate_may_be_warned_of() -> None:
     other = root.replace("kube-root-ca.crt", "settings")
     assert objections([], Said((), (root, other)), SCOPE) == [f"Velero warns: {other}"]
     assert objections([], Said(("boom",), ()), SCOPE) == ["Velero: boom"]
+    # What was there already and differs is `failed` in Velero's list, too.
+    listed_root = Listed("v1/ConfigMap", "production-dr", "kube-root-ca.crt", "failed")
+    assert objections([listed_root], Said((), ()), SCOPE) == []
     failed = Listed("v1/Service", "production-dr", "web", "failed")
     assert "could not restore" in objections([failed], Said((), ()), SCOPE)[0]
 

@@ -10,10 +10,16 @@ from blackstart.evidence.undo import Undo
 from blackstart.faults import paths
 from blackstart.faults.base import FaultError, Target
 from blackstart.faults.changes import Change
+from blackstart.faults.clusters import open_kube
 from blackstart.faults.wait import NotYet, wait_for
 from blackstart.fleet import power
 from blackstart.fleet.backups import Bucket
 from blackstart.fleet.model import ControlPath, Fleet, Power
+from blackstart.fleet.objects import Ref
+from blackstart.fleet.velero import LOCATIONS
+
+_SEEN = 150.0
+"""Seconds: Velero looks at its bucket once a minute, unless it is told otherwise."""
 
 
 class KillBucket:
@@ -58,7 +64,7 @@ class KillBucket:
         return [] if found == "up" else [Change(f"bucket {undo.target}", "power", found, "up")]
 
     def confirm_reverted(self, fleet: Fleet, undo: Undo) -> str:
-        """It is up, and answers."""
+        """It is up, it answers, and every region's Velero has seen that: without, no backup could be taken."""
         switch, path = _power(fleet), _path(fleet)
 
         def look() -> str:
@@ -66,9 +72,23 @@ class KillBucket:
                 raise NotYet(f"its state is {found!r}")
             if paths.ask(fleet, path) is None:
                 raise NotYet(f"no answer at {path.address}")
+            for name in fleet.regions:
+                _seen(fleet, name)
             return f"{path.address} answers"
 
-        return wait_for(f"{undo.kind} {undo.target}", switch.deadline, look)
+        return wait_for(f"{undo.kind} {undo.target}", max(switch.deadline, _SEEN), look)
+
+
+def _seen(fleet: Fleet, region: str) -> None:
+    """Raise NotYet while the Velero of a region says that it cannot reach the bucket."""
+    velero = fleet.regions[region].velero
+    if velero is None:
+        return
+    with open_kube(fleet, region) as kube:
+        found = kube.find(Ref(LOCATIONS, velero.namespace, velero.location))
+    phase = ((found or {}).get("status") or {}).get("phase", "Available")
+    if phase != "Available":
+        raise NotYet(f"for the Velero of {region} it is {phase}")
 
 
 def _bucket(fleet: Fleet) -> Bucket:

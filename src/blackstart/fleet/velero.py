@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from blackstart.fleet.objects import Object, Ref
 
 BACKUPS, RESTORES = "velero.io/v1/backups", "velero.io/v1/restores"
+LOCATIONS = "velero.io/v1/backupstoragelocations"
 SCHEDULE_LABEL, LOCATION_LABEL = "velero.io/schedule-name", "velero.io/storage-location"
 
 ENDS = ("Completed", "PartiallyFailed", "Failed", "FailedValidation")

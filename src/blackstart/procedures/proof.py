@@ -106,7 +106,7 @@ def objections(lines: Iterable[Listed], said: Said, scope: Scope) -> list[str]:
     found = [f"Velero: {text}" for text in said.errors]
     found += [f"Velero warns: {text}" for text in said.warnings if not _ROOT.search(text)]
     for line in lines:
-        if line.outcome == "failed":
+        if line.outcome == "failed" and not _ROOT.search(line.name):
             found.append(f"Velero could not restore {line.kind} {line.namespace}/{line.name}")
         elif line.namespace not in places and line.outcome in ("created", "updated"):
             found.append(f"Velero restored {line.kind} {line.name} into {line.namespace!r}, another namespace")
