@@ -63,11 +63,12 @@ def test_a_backup_that_selected_nothing(backups: Fleet, tmp_path: Path) -> None:
     spec = {"includedNamespaces": ["production"], "labelSelector": {"matchLabels": {"app": "nobody"}}}
     name = by_hand(backups, "selects-nothing", spec)
     with attempt(backups, tmp_path) as tried:
-        said = tried.restore(backup=name)
+        said = tried.restore(backup=name, deadline=8.0)
         assert "nothing of namespace 'production' that could be restored" in said, said
         assert tried.record.phase == "Completed"
 
 
+@pytest.mark.full
 def test_a_backup_of_an_empty_namespace(backups: Fleet, tmp_path: Path) -> None:
     kubectl(backups.regions["us"], "create", "namespace", "hollow")
     try:
