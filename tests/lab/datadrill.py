@@ -19,7 +19,8 @@ from blackstart.lab.paths import LabPaths
 from blackstart.ledger import ids
 from blackstart.ledger.book import LEDGER
 from blackstart.ledger.records import read
-from blackstart.schema.result import StoreWrites, Verdict
+from blackstart.schema.result import Verdict
+from blackstart.schema.result_writes import StoreWrites
 
 PATHS = LabPaths(Path(__file__).resolve().parents[2] / ".blackstart/lab")
 _QUICK = {"phases.hold": "20s", "phases.failback": "100s"}

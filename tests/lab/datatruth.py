@@ -18,7 +18,8 @@ from typing import NamedTuple
 from blackstart.lab.data import CACHE, DATABASE, KINDS
 from blackstart.lab.dataregion import RegionData
 from blackstart.lab.shell import LabError, run
-from blackstart.schema.result import Result, StoreWrites, Verdict
+from blackstart.schema.result import Result, Verdict
+from blackstart.schema.result_writes import StoreWrites
 
 OLD, NEW = "us", "eu"
 """The region of the primaries, and the one where they are promoted."""

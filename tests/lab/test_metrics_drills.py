@@ -17,7 +17,8 @@ from metricslab import federation, scraped, stores, thanos, whole
 from blackstart.evidence.reader import EVIDENCE, read, verify
 from blackstart.evidence.records import Reading
 from blackstart.fleet.model import Fleet
-from blackstart.schema.result import Verdict, ViewResult
+from blackstart.schema.result import Verdict
+from blackstart.schema.result_views import ViewResult
 
 HOLD = 15
 PODS = 'sum by (region) (up{job="user-service"})'

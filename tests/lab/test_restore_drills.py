@@ -15,7 +15,8 @@ from test_drills import chaos
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.undo import Store
 from blackstart.fleet.model import Fleet
-from blackstart.schema.result import RestoreResult, Verdict
+from blackstart.schema.result import Verdict
+from blackstart.schema.result_restores import RestoreResult
 
 
 @pytest.fixture(autouse=True)

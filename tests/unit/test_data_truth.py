@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from blackstart.lab.data import CACHE, DATABASE
-from blackstart.schema.result import LostWriteResult, Result, StoreWrites, Verdict
+from blackstart.schema.result import Result, Verdict
+from blackstart.schema.result_writes import LostWriteResult, StoreWrites
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 from datatruth import Truth, compare, fates, in_append_only_file, in_binary_log

@@ -9,7 +9,8 @@ from blackstart.evidence.restores import Restored, Tally
 from blackstart.evidence.steps import StepState
 from blackstart.judge.case import Case
 from blackstart.schema.drill import BackupRpoObjective, RestoredObjective, RestoreRtoObjective
-from blackstart.schema.result import ObjectiveResult, RestoredKind, RestoreResult
+from blackstart.schema.result import ObjectiveResult
+from blackstart.schema.result_restores import RestoredKind, RestoreResult
 
 RestoreObjective = RestoredObjective | BackupRpoObjective | RestoreRtoObjective
 

@@ -11,7 +11,7 @@ from blackstart.evidence.history import Moment, Window
 from blackstart.evidence.records import Phase, Reading
 from blackstart.judge.case import Case
 from blackstart.schema.drill import HonestObjective
-from blackstart.schema.result import Claim, Stretch, ViewResult
+from blackstart.schema.result_views import Claim, Stretch, ViewResult
 
 _ORDER: tuple[Claim, ...] = ("wrong", "unknown", "right", "silent")
 """Of several things said in one second the first of these counts."""

@@ -9,7 +9,7 @@ from blackstart.evidence.history import Moment
 from blackstart.evidence.records import Interval, Reading
 from blackstart.evidence.written import LostWrite, StoreRead
 from blackstart.judge.case import Case
-from blackstart.schema.result import LostWriteResult, StoreWrites
+from blackstart.schema.result_writes import LostWriteResult, StoreWrites
 
 MOMENTS = ("failover", "failback")
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from blackstart.report.format import DASH, seconds
-from blackstart.schema.result import RestoredKind, RestoreResult, Result
+from blackstart.schema.result import Result
+from blackstart.schema.result_restores import RestoredKind, RestoreResult
 
 _BROUGHT = {
     "there": "the region knew it already",

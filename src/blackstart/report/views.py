@@ -10,7 +10,8 @@ from markupsafe import Markup
 from blackstart.report.format import DASH, plain
 from blackstart.report.plot import LEFT, RIGHT, WIDTH
 from blackstart.report.svg import BAD, GOOD, GRID, MUTED, TEXT, UNSURE, Ink, element, line, rect, text
-from blackstart.schema.result import Claim, Result, Stretch, ViewResult
+from blackstart.schema.result import Result
+from blackstart.schema.result_views import Claim, Stretch, ViewResult
 
 SHOWN = 100
 """Most stretches in a table; all of them are in result.json."""

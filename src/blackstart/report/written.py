@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from blackstart.report.format import DASH, plain, seconds
-from blackstart.schema.result import LostWriteResult, Result, StoreWrites
+from blackstart.schema.result import Result
+from blackstart.schema.result_writes import LostWriteResult, StoreWrites
 
 SHOWN = 50
 """Lost writes in a table; the rest are in result.json (at most 200) and counted."""

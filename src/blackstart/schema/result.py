@@ -7,6 +7,9 @@ from typing import Literal
 
 from blackstart.schema.base import Model
 from blackstart.schema.forecast import Foreseen
+from blackstart.schema.result_restores import RestoreResult
+from blackstart.schema.result_views import ViewResult
+from blackstart.schema.result_writes import StoreWrites
 
 
 class Verdict(StrEnum):
@@ -133,56 +136,6 @@ class Tally(Model):
     missing: int = 0
 
 
-class LostWriteResult(Model):
-    """An acknowledged write that is missing.
-
-    `acknowledged_s`: when, seconds after T0 (negative: before). `by`: who
-    said so. `replication`: what the store's probes had last said by then.
-    """
-
-    id: str
-    acknowledged_s: float
-    by: str = ""
-    replication: str = ""
-
-
-class StoreWrites(Model):
-    """What became of the numbered writes in one record of one member of a store, after `moment`.
-
-    Only members that take writes (`writable`) are judged. `new`: lost, and
-    not lost yet at the moment before. `rpo_s`: docs/verdicts.md.
-    `lost_at_most`: none of n is lost, so with 95 % confidence at most this
-    share of all (3/n). `lost_writes`: the oldest, at most 200. `awaited`: the
-    store is multi-active, and what is missing before the fail-back is on its way.
-    """
-
-    service: str
-    store: str
-    record: str
-    moment: str
-    member: str
-    server: str = ""
-    writable: bool | None = None
-    no_data: str | None = None
-    detail: str = ""
-    ids: int = 0
-    acknowledged: int = 0
-    failed: int = 0
-    indeterminate: int = 0
-    lost: int = 0
-    new: int = 0
-    recovered: int = 0
-    duplicated: int = 0
-    phantom: int = 0
-    reordered: int = 0
-    gaps: int = 0
-    rpo_s: float | None = None
-    lost_at_most: float | None = None
-    lost_writes: list[LostWriteResult] = []
-    awaited: bool = False
-    odd: list[str] = []
-
-
 class FaultResult(Model):
     """One fault's life."""
 
@@ -207,100 +160,6 @@ class StepResult(Model):
     started_s: float | None
     duration_s: float | None
     detail: str = ""
-
-
-Claim = Literal["right", "wrong", "unknown", "silent"]
-"""What was said in a second: `unknown` without a truth to compare with, `silent` where nothing was said."""
-
-
-class Stretch(Model):
-    """Seconds in a row in which nothing changed, from `start_s` to `end_s` after T0 (negative: before).
-
-    `true`: what was so; None: nobody could tell. `claimed`: what the view
-    said, or `no_data`, why it said nothing. `plain`: what a plain query got.
-    """
-
-    start_s: int
-    end_s: int
-    true: float | None
-    claimed: float | None
-    no_data: str | None
-    plain: float | None
-    view: Claim
-    plain_view: Claim
-
-
-class ViewResult(Model):
-    """What a view claimed second by second, and what was so; an `honest` objective asks for it.
-
-    `key`: of the probe's readings, empty for all regions as one. Seconds of
-    the `watched` ones in which the view was wrong, claimed something that
-    nobody could check, or said nothing; the same of a plain query.
-    """
-
-    service: str
-    probe: str
-    truth: str
-    key: str
-    watched_s: int
-    wrong_s: int
-    unknown_s: int
-    silent_s: int
-    plain_wrong_s: int
-    plain_unknown_s: int
-    plain_silent_s: int
-    stretches: list[Stretch]
-
-
-class RestoredKind(Model):
-    """Objects of one kind, as Velero names it; see `restores`."""
-
-    kind: str
-    proven: int
-    missing: int
-    differs: int
-    unproven: int
-    extra: int
-
-
-class RestoreResult(Model):
-    """One backup that a step restored, and what became of each of its objects.
-
-    `namespaces`: in the backup -> now. `age_s`: how old it was at T0, at
-    most. `brought`: how the region came to know it: it was there, Velero
-    noticed it, or the step posted what the bucket says. From the step's
-    begin: `sync_s` until it was known, `restore_s` until Velero was done,
-    `ready_s` until every workload was complete, `serving_s` until every
-    service answered; `total_s` all of it. `kinds`: of the objects that must
-    be back; `objects` names those that are not proven; `left_out`: those that
-    controllers make anew, or the filters leave out.
-    """
-
-    step: str
-    source: str
-    target: str
-    namespaces: dict[str, str]
-    services: list[str]
-    backup: str
-    schedule: str
-    backup_started: str | None
-    age_s: float | None
-    brought: Literal["there", "synced", "posted"] | None
-    phase: str
-    errors: int
-    warnings: int
-    sync_s: float | None
-    restore_s: float | None
-    ready_s: float | None
-    serving_s: float | None
-    total_s: float | None
-    kinds: list[RestoredKind]
-    objects: list[str]
-    left_out: dict[str, int]
-    objections: list[str]
-    unknown: list[str]
-    answered: list[str]
-    problem: str
 
 
 class Undo(Model):
