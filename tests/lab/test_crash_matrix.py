@@ -12,23 +12,23 @@ from labdrill import settle
 from blackstart.fleet.model import Fleet
 from blackstart.lab.paths import LabPaths
 
-CHILD = ("arm.before", "arm.after", "apply.after", "applied.after", "confirmed.after", "held", "revert.before")
+BACK = ("held", "revert.before", "revert.after")
 LATE = ("revert.after", "reverted.after", "confirm_reverted.after")
 SUPERVISOR = ("lock.after", "guardians.after", "watchdog.after", "child.announced", "undo.before", "undo.after")
 
 OTHERS = ("cordon", "policy", "service")
 
 IN_EVERY_RUN = [
-    # Every step of the fault with the most steps, and of the one that the kernel takes back.
-    *(Case("scale", "kill", "child", point) for point in (*CHILD[1:], "patch.before", "revert.after")),
-    *(Case("scale", "kill", "supervisor", point) for point in (*SUPERVISOR, "renew.after", "unlock.before")),
-    *(Case("scale", "both", "child", point) for point in ("arm.after", "patch.before", "apply.after", "held")),
+    # Steps of the fault that has the most, and of the one that the kernel takes back.
+    *(Case("scale", "kill", "child", point) for point in ("arm.after", "patch.before", "apply.after", *BACK)),
+    *(Case("scale", "kill", "supervisor", point) for point in (*SUPERVISOR, "unlock.before")),
+    *(Case("scale", "both", "child", point) for point in ("patch.before", "apply.after", "held")),
     *(Case("scale", "machine", "child", point) for point in ("patch.before", "apply.after", "held")),
     *(Case("scale", "stop", "child", point) for point in ("patch.before", "held")),
     *(Case("scale", how, "child", "held") for how in ("guardian", "machine+guardian", "network", "api")),
     Case("scale", "stop", "supervisor", "renew.before"),
-    *(Case("sever", "kill", "child", point) for point in CHILD[1:]),
-    *(Case("sever", "kill", "supervisor", point) for point in SUPERVISOR[:-1]),
+    *(Case("sever", "kill", "child", point) for point in ("arm.after", "apply.after", "held")),
+    *(Case("sever", "kill", "supervisor", point) for point in ("lock.after", "child.announced", "undo.before")),
     *(Case("sever", "both", "child", point) for point in ("apply.after", "held")),
     Case("sever", "machine", "child", "held"),
     Case("sever", "stop", "child", "apply.after"),
@@ -50,11 +50,16 @@ IN_EVERY_RUN = [
 """A case takes 12 s, some 25 s: `make test` has these, `make test-full` has their near relations, too."""
 
 ONLY_IN_FULL = [
-    *(Case("scale", "kill", "child", point) for point in ("arm.before", "reverted.after", "confirm_reverted.after")),
+    *(
+        Case("scale", "kill", "child", point)
+        for point in ("arm.before", "applied.after", "confirmed.after", *LATE[1:])
+    ),
+    Case("scale", "kill", "supervisor", "renew.after"),
+    Case("scale", "both", "child", "arm.after"),
     *(Case("scale", "stop", "child", point) for point in ("fence.after", "apply.after")),
     Case("scale", "stop", "supervisor", "child.told"),
-    *(Case("sever", "kill", "child", point) for point in ("arm.before", *LATE)),
-    Case("sever", "kill", "supervisor", "undo.after"),
+    *(Case("sever", "kill", "child", p) for p in ("arm.before", "applied.after", "confirmed.after", BACK[1], *LATE)),
+    *(Case("sever", "kill", "supervisor", point) for point in ("guardians.after", "watchdog.after", "undo.after")),
     Case("sever", "machine", "child", "apply.after"),
     Case("sever", "stop", "child", "arm.after"),
     *(Case("isolate", how, "child", "apply.after") for how in ("kill", "stop")),

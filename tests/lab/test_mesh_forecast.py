@@ -19,7 +19,7 @@ BY = {"gateway-loss": "the balancer's health checks", "endpoint-blackhole": "the
 """Two parts of the formulas; bench/forecast.py has many more drills."""
 
 
-@pytest.mark.parametrize("drill", BY)
+@pytest.mark.parametrize("drill", [pytest.param("gateway-loss", marks=pytest.mark.full), "endpoint-blackhole"])
 def test_what_was_foretold_is_measured(mesh: Fleet, tmp_path: Path, drill: str) -> None:
     # What a test before this one took away may still be coming back: home is where clients are in the baseline.
     settle(mesh)

@@ -236,14 +236,14 @@ def test_a_region_that_does_not_come_back(lab: Fleet, tmp_path: Path) -> None:
     assert real is not None
 
     def no_way_back(fleet: dict[str, Any]) -> None:
-        fleet["regions"]["us"]["power"] |= {"restore": ["sleep", "600"], "deadline": "8s"}
+        fleet["regions"]["us"]["power"] |= {"restore": ["sleep", "600"], "deadline": "5s"}
 
     path = edited(lab, tmp_path, no_way_back)
     ran = run_drill(
         "region-loss",
         path,
         tmp_path / "out",
-        settings={"phases.undo": "20s", "phases.failback": "8s", "objectives.2.objective": "5s"},
+        settings={"phases.undo": "12s", "phases.failback": "8s", "objectives.2.objective": "5s"},
     )
     assert (ran.result.verdict, ran.code) == (Verdict.UNSAFE, 14), said(ran)
     assert f"blackstart recover --run {ran.result.run_id}" in ran.output
