@@ -288,3 +288,8 @@ def test_a_cluster_that_does_not_answer_is_said_and_the_rest_is_told(
     captured = capsys.readouterr()
     assert "refused, or not known:" in captured.out
     assert "Traceback" not in captured.out + captured.err
+
+
+def test_what_must_be_proven_of_a_restore_is_a_share(lab: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plan("backup-restore")
+    assert "frontend: restored at least 100%\n" in capsys.readouterr().out

@@ -19,6 +19,7 @@ from blackstart.schema.drill import (
     Objective,
     OrderObjective,
     ReadingObjective,
+    RestoredObjective,
 )
 from blackstart.schema.errors import shown
 
@@ -198,6 +199,6 @@ def _objective(objective: Objective) -> str:
         return f"{objective.service}: at most {objective.objective} acknowledged writes lost"
     if isinstance(objective, OrderObjective):
         return f"{objective.service}: no write twice or out of order"
-    if isinstance(objective, AvailabilityObjective | CompletenessObjective):
+    if isinstance(objective, AvailabilityObjective | CompletenessObjective | RestoredObjective):
         return f"{objective.service}: {objective.kind} at least {100 * objective.objective:.6g}%"
     return f"{objective.service}: {objective.kind} at most {objective.objective:g} s"
