@@ -22,6 +22,7 @@ from blackstart.lab import logins
 from blackstart.lab.api import Request, ask
 from blackstart.lab.data import READER
 from blackstart.lab.dataregion import empty_database
+from blackstart.lab.features import Features
 from blackstart.lab.parts import find_parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import run
@@ -155,7 +156,7 @@ def into(found: Entry, fleet: dict[str, Any]) -> None:
 @contextmanager
 def old_database(paths: LabPaths, region: str, folder: Path) -> Iterator[str]:
     """The address of a server of its own with the orders that a region has now, and never any later one."""
-    parts, port, data = find_parts(mesh=True, data=True), _free_port(), folder / "old"
+    parts, port, data = find_parts(Features(data=True)), _free_port(), folder / "old"
     folder.mkdir()
     run(["cp", "-a", "--sparse=always", str(empty_database(parts)), str(data)])
     orders = server(paths, region).sql("SELECT request_id FROM shop.orders ORDER BY n", 30.0).split()

@@ -168,7 +168,7 @@ def test_a_read_only_primary_is_a_sure_no(data: Fleet) -> None:
 
 def test_no_password_is_in_a_command_line_a_log_or_the_fleet(data: Fleet) -> None:
     passwords = [file.read_text().strip() for file in PATHS.secrets.iterdir()]
-    assert len(passwords) == 10
+    assert len(passwords) == 8
     texts = [_command_line(pid) for pid in Path("/proc").glob("[0-9]*")]
     texts += [file.read_bytes() for file in PATHS.root.glob("*/logs/*.log")]
     texts.append(PATHS.fleet.read_bytes())
