@@ -28,6 +28,7 @@ def place(data: Fleet, order: str) -> tuple[int, dict[str, Any]]:
     """POST an order by the service's entry. Raises OSError or http.client.HTTPException."""
     writes = data.services["order-service"].writes
     assert writes is not None
+    assert writes.url
     url = urlsplit(writes.url)
     request = Request("POST", url.path, json.dumps({"id": order}), "application/json")
     status, body = ask(data.places[writes.place], (str(url.hostname), int(url.port or 80)), request, 6.0)
@@ -61,7 +62,7 @@ def everywhere(data: Fleet, order: str) -> bool:
     )
 
 
-def eventually(what: str, look: Callable[[], bool], timeout: float = 15.0) -> float:
+def eventually(what: str, look: Callable[[], object], timeout: float = 15.0) -> float:
     """Seconds that it took."""
     begun = time.monotonic()
     while not look():

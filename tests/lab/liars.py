@@ -99,7 +99,7 @@ class Entry:
     def __init__(self, data: Fleet) -> None:
         writes = data.services["order-service"].writes
         assert writes is not None
-        self._there, url = data.places[writes.place], urlsplit(writes.url)
+        self._there, url = data.places[writes.place], urlsplit(writes.url or "")
         self._address = (str(url.hostname), int(url.port or 80))
         self.manner = "pass"
         self.nodded: list[str] = []

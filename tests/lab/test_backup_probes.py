@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def _values(spec: ProbeSpec, fleet: Fleet) -> bool:
 def test_every_shipped_probe_has_a_value(backups: Fleet) -> None:
     eventually("eu knows the backups", lambda: one(backups, "eu", measure="unsynced", of="us").value == 0, _TICK)
     for file in sorted(content_dir("probes").glob("backup-*.yaml")):
-        eventually(f"{file.stem} has values", lambda file=file: _values(load_probe(file), backups), _TICK)
+        eventually(f"{file.stem} has values", partial(_values, load_probe(file), backups), _TICK)
     assert one(backups, "us", measure="late", schedule="production", grace=300.0).value == 0
     assert one(backups, "us", measure="volumes").value == 0
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from labdrill import end
@@ -22,7 +23,7 @@ _LAB = [sys.executable, "-m", "blackstart", "lab"]
 
 
 @pytest.fixture
-def before(session_lab) -> Snapshot:
+def before(session_lab: Any) -> Snapshot:
     """The machine without a lab."""
     session_lab.down()
     return snapshot()

@@ -6,6 +6,7 @@ import json
 import socket
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ _GET = b"GET / HTTP/1.1\r\nHost: user-service\r\n\r\n"
 
 
 @pytest.fixture(autouse=True)
-def restored(paths: LabPaths):
+def restored(paths: LabPaths) -> Iterator[None]:
     yield
     for region in ("us", "eu"):
         native.restore(region, paths, 110.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,7 +43,7 @@ def drill(
     name: str = "multi-active",
 ) -> Ran:
     for side in SIDES:
-        eventually(f"{side} takes orders", lambda side=side: place(fleet, side, new_id()))
+        eventually(f"{side} takes orders", partial(place, fleet, side, new_id()))
     quick = {"phases.hold": "10s", "phases.failback": "30s", **(settings or {})}
     at = ("hold", during) if during else None
     return run_drill(name, fleet.source or Path(), folder / "out", settings=quick, during=at, deadline=300)
@@ -201,4 +202,4 @@ def mend(twice: list[str]) -> None:
         )
         server(PATHS, side).sql(f"STOP SLAVE; SET sql_log_bin=0; {gone}; START SLAVE", 15.0)
     for side in SIDES:
-        eventually(f"{side} follows", lambda side=side: server(PATHS, side).follows("mariadb"), 40.0)
+        eventually(f"{side} follows", partial(server(PATHS, side).follows, "mariadb"), 40.0)

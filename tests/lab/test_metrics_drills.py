@@ -156,7 +156,7 @@ def test_a_store_that_comes_back_with_old_data_is_not_believed(metrics: Fleet, t
 
     def freeze_for_a_while() -> None:
         part(metrics, "freeze")
-        thaws.append(threading.Thread(target=lambda: (time.sleep(14), part(metrics, "restore"))))
+        thaws.append(threading.Timer(14.0, part, (metrics, "restore")))
         thaws[0].start()
 
     try:

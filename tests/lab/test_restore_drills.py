@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from labdrill import ROOT, Ran, run_drill, settle
+from labdrill import ROOT, Ran, chaos, run_drill, settle
 from restorelab import known, left
-from test_drills import chaos
 
 from blackstart.evidence.reader import EVIDENCE, verify
 from blackstart.evidence.undo import Store

@@ -52,4 +52,4 @@ def _note() -> None:
 if "blackstart" in " ".join(sys.orig_argv):
     time.time = lambda: _true() + _lie()
     for _name in ASKING:
-        importlib.import_module(_name).datetime = Jumping
+        setattr(importlib.import_module(_name), "datetime", Jumping)  # noqa: B010 - no module of ours says so
