@@ -12,22 +12,22 @@ from labdrill import settle
 from blackstart.fleet.model import Fleet
 from blackstart.lab.paths import LabPaths
 
-BACK = ("held", "revert.before", "revert.after")
+CHILD = ("arm.before", "arm.after", "apply.after", "applied.after", "confirmed.after", "held", "revert.before")
 LATE = ("revert.after", "reverted.after", "confirm_reverted.after")
 SUPERVISOR = ("lock.after", "guardians.after", "watchdog.after", "child.announced", "undo.before", "undo.after")
 
 OTHERS = ("cordon", "policy", "service")
 
 IN_EVERY_RUN = [
-    # Steps of the fault that has the most, and of the one that the kernel takes back.
-    *(Case("scale", "kill", "child", point) for point in ("arm.after", "patch.before", "apply.after", *BACK)),
-    *(Case("scale", "kill", "supervisor", point) for point in (*SUPERVISOR, "unlock.before")),
-    *(Case("scale", "both", "child", point) for point in ("patch.before", "apply.after", "held")),
+    # Every step of the fault with the most steps, and of the one that the kernel takes back.
+    *(Case("scale", "kill", "child", point) for point in (*CHILD[1:], "patch.before", "revert.after")),
+    *(Case("scale", "kill", "supervisor", point) for point in (*SUPERVISOR, "renew.after", "unlock.before")),
+    *(Case("scale", "both", "child", point) for point in ("arm.after", "patch.before", "apply.after", "held")),
     *(Case("scale", "machine", "child", point) for point in ("patch.before", "apply.after", "held")),
     *(Case("scale", "stop", "child", point) for point in ("patch.before", "held")),
     *(Case("scale", how, "child", "held") for how in ("guardian", "machine+guardian", "network", "api")),
     Case("scale", "stop", "supervisor", "renew.before"),
-    *(Case("sever", "kill", "child", point) for point in ("arm.after", "apply.after", "held")),
+    *(Case("sever", "kill", "child", point) for point in CHILD[1:]),
     *(Case("sever", "kill", "supervisor", point) for point in ("lock.after", "child.announced", "undo.before")),
     *(Case("sever", "both", "child", point) for point in ("apply.after", "held")),
     Case("sever", "machine", "child", "held"),
@@ -50,15 +50,10 @@ IN_EVERY_RUN = [
 """A case takes 12 s, some 25 s: `make test` has these, `make test-full` has their near relations, too."""
 
 ONLY_IN_FULL = [
-    *(
-        Case("scale", "kill", "child", point)
-        for point in ("arm.before", "applied.after", "confirmed.after", *LATE[1:])
-    ),
-    Case("scale", "kill", "supervisor", "renew.after"),
-    Case("scale", "both", "child", "arm.after"),
+    *(Case("scale", "kill", "child", point) for point in ("arm.before", *LATE[1:])),
     *(Case("scale", "stop", "child", point) for point in ("fence.after", "apply.after")),
     Case("scale", "stop", "supervisor", "child.told"),
-    *(Case("sever", "kill", "child", p) for p in ("arm.before", "applied.after", "confirmed.after", BACK[1], *LATE)),
+    *(Case("sever", "kill", "child", p) for p in ("arm.before", *LATE)),
     *(Case("sever", "kill", "supervisor", point) for point in ("guardians.after", "watchdog.after", "undo.after")),
     Case("sever", "machine", "child", "apply.after"),
     Case("sever", "stop", "child", "arm.after"),
