@@ -108,7 +108,7 @@ CASES = {
         f"{MESH}: availability",
     ),
 }
-QUICK = ("gslb", "failover", "geo-routing", "one-address")
+QUICK = ("failover", "geo-routing")
 
 
 @pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.full) for n in CASES])
