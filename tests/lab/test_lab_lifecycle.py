@@ -57,7 +57,7 @@ def test_up_twice_refused_elsewhere_then_down_leaves_nothing(
         native.up(["us", "eu"], other, print)
     with pytest.raises(LabError, match=str(paths.root)):
         native.down(other, print)
-    with pytest.raises(LabError, match="regions us,eu, no mesh and no stores and global metrics runs"):
+    with pytest.raises(LabError, match="regions us,eu, no mesh, no stores and global metrics runs"):
         native.up(["us", "eu"], paths, print)
     assert _pids(paths) == pids
 

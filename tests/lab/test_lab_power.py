@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import socket
 import stat
@@ -11,7 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from labdrill import end
+from labdrill import end, settle
 
 from blackstart.fleet.model import Entry, Fleet, Place
 from blackstart.fleet.places import open_socket
@@ -56,13 +57,22 @@ def _ids(paths: LabPaths, region: str) -> frozenset[str]:
 
 def _wait_for_region(fleet: Fleet, entry: Entry, region: str, timeout: float) -> None:
     end = time.monotonic() + timeout
-    while _region(fleet, entry) != region:
+    while not _serves(fleet, entry, region):
         assert time.monotonic() < end, f"{entry.url} is not served by {region}"
         time.sleep(0.1)
 
 
+def _serves(fleet: Fleet, entry: Entry, region: str) -> bool:
+    try:
+        return _region(fleet, entry) == region
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+
+
 def test_a_killed_region_is_silent_and_comes_back_with_its_data(lab: Fleet, paths: LabPaths) -> None:
     service = lab.services["user-service"]
+    settle(lab)
+    _wait_for_region(lab, service.direct["us"], "us", 10.0)
     us = native.load(paths).region("us")
     canary = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "canary", "namespace": "default"}}
     us.api.apply({**canary, "data": {"at": str(time.time())}})

@@ -81,6 +81,7 @@ def test_a_remote_cluster_that_changed_unseen_is_stale(
 
 def test_a_gateway_that_hangs_has_no_data(mesh: Fleet, scope: Scope) -> None:
     root = (mesh.source or Path()).parent
+    until(lambda: values(scope, "mesh-healthy-hosts") == {"us": 3, "eu": 3})
     with stopped(pid_of(root, "us", "gateway")):
         assert values(scope, "mesh-healthy-hosts") == {"us": Reason.TIMEOUT, "eu": 3}
 
