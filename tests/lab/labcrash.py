@@ -110,6 +110,8 @@ class Crashed:
 
 def crash(case: Case, fleet: Fleet, paths: LabPaths, folder: Path) -> Crashed:
     """Run a drill, crash it, wait until the fleet is as before and every process of the run is gone."""
+    # Where clients are while a region comes back is no state to go back to.
+    assert wait(lambda: _home(fleet), 60.0), "the edge is not served by the first region"
     before = picture(fleet)
     mark, log = folder / "struck", folder / "run.log"
     action = "kill" if case.how == "kill" else "stop"
@@ -374,6 +376,13 @@ def served_by(fleet: Fleet) -> str:
         return str(json.loads(connection.getresponse().read())["region"])
     finally:
         connection.close()
+
+
+def _home(fleet: Fleet) -> bool:
+    try:
+        return served_by(fleet) == next(iter(fleet.regions))
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
+        return False
 
 
 def wait(done: Callable[[], bool], seconds: float) -> bool:
