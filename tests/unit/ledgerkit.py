@@ -9,15 +9,28 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from loopback import Server, http
 
 from blackstart.evidence.written import Writes
 from blackstart.fleet.model import Place
 from blackstart.ledger.book import LEDGER
 from blackstart.ledger.writers import Job
+from blackstart.run import ledger, readback, supervisor, watch
 
 RUN = "20260101-000000-abcd"
 _KEY = re.compile(r"^Idempotency-Key: (\S+)", re.MULTILINE)
+
+
+def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a run with a ledger wait for tenths of seconds where it has seconds."""
+    monkeypatch.setattr(watch, "GRACE", 0.1)
+    monkeypatch.setattr(supervisor, "GRACE", 0.1)
+    monkeypatch.setattr(readback, "PAUSE", 0.1)
+    monkeypatch.setattr(readback, "REST", 0.3)
+    for name in ("BASELINE", "FAILOVER", "FAILBACK"):
+        monkeypatch.setattr(ledger, name, 2.0)
+
 
 Behave = Callable[["Shop", str], bytes | None]
 """What the service does with a write: the raw answer, None for none, empty for a closed connection."""

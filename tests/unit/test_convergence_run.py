@@ -10,7 +10,7 @@ from threading import Lock
 
 import pytest
 import runkit
-from ledgerkit import Shop, a_job
+from ledgerkit import Shop, a_job, in_a_hurry
 from loopback import http
 from runkit import RUN, World, drill, parts
 
@@ -21,7 +21,6 @@ from blackstart.fleet.stores import Writes
 from blackstart.judge import judge
 from blackstart.ledger import ids
 from blackstart.ledger.stores import Holding, Unread, Who
-from blackstart.run import ledger, readback, supervisor, watch
 from blackstart.run.ledger import keeping
 from blackstart.schema.result import Result, Verdict
 
@@ -38,12 +37,7 @@ def active_fleet() -> Fleet:
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "GRACE", 0.1)
-    monkeypatch.setattr(supervisor, "GRACE", 0.1)
-    monkeypatch.setattr(readback, "PAUSE", 0.1)
-    monkeypatch.setattr(readback, "REST", 0.3)
-    for name in ("BASELINE", "FAILOVER", "FAILBACK"):
-        monkeypatch.setattr(ledger, name, 2.0)
+    in_a_hurry(monkeypatch)
     monkeypatch.setattr(runkit, "a_fleet", active_fleet)
 
 

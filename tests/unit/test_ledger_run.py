@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from ledgerkit import Shop, a_job, commit, refuse
+from ledgerkit import Shop, a_job, commit, in_a_hurry, refuse
 from loopback import http
 from runkit import RUN, World, a_fleet, drill, parts
 from storekit import wait_until
@@ -27,7 +27,7 @@ from blackstart.judge import judge
 from blackstart.ledger import ids
 from blackstart.ledger.book import LEDGER
 from blackstart.ledger.stores import Holding, Unread, Who
-from blackstart.run import ledger, readback, supervisor, watch
+from blackstart.run import supervisor
 from blackstart.run.ledger import Keep, keeping
 from blackstart.run.parts import Outcome
 from blackstart.run.publish import judge_folder
@@ -36,12 +36,7 @@ from blackstart.schema.result import Result, Verdict
 
 @pytest.fixture(autouse=True)
 def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "GRACE", 0.1)
-    monkeypatch.setattr(supervisor, "GRACE", 0.1)
-    monkeypatch.setattr(readback, "PAUSE", 0.1)
-    monkeypatch.setattr(readback, "REST", 0.3)
-    for name in ("BASELINE", "FAILOVER", "FAILBACK"):
-        monkeypatch.setattr(ledger, name, 2.0)
+    in_a_hurry(monkeypatch)
 
 
 @dataclass

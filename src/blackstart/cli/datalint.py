@@ -13,22 +13,16 @@ if TYPE_CHECKING:
 
 def check_data(paths: tuple[Path, ...], fleet: Path | None, rpo: str | None) -> Outcome:
     """Lint databases in files, or of a fleet. Raises BlackstartError when they cannot be read."""
+    from blackstart.cli.lintsource import read_source
     from blackstart.cli.lintview import Outcome
     from blackstart.plan.data.check import FORM, RULES, lint_data
     from blackstart.plan.data.files import read_files
+    from blackstart.plan.data.live import read_fleet
     from blackstart.plan.data.model import Said
     from blackstart.plan.lint import in_order
 
     said = Said(None if rpo is None else seconds(rpo))
-    if fleet and paths:
-        raise click.UsageError("with --data either PATHS or --fleet, not both")
-    if fleet:
-        from blackstart.fleet.load import load_fleet
-        from blackstart.plan.data.live import read_fleet
-
-        source = read_fleet(load_fleet(fleet), said)
-    else:
-        source = read_files(paths or (Path(),), said)
+    source = read_source("data", paths, fleet, said, read_files, read_fleet)
     findings = in_order([*source.problems, *lint_data(source.data)])
     return Outcome(source.read, tuple(findings), (FORM, *RULES))
 

@@ -39,22 +39,16 @@ class MeshOptions:
 
 def check_mesh(paths: tuple[Path, ...], fleet: Path | None, options: MeshOptions) -> Outcome:
     """Lint the mesh in files, or of a fleet. Raises BlackstartError when it cannot be read."""
+    from blackstart.cli.lintsource import read_source
     from blackstart.cli.lintview import Outcome
     from blackstart.plan.lint import in_order
     from blackstart.plan.mesh.check import FORM, RULES, lint_mesh
     from blackstart.plan.mesh.files import read_files
+    from blackstart.plan.mesh.live import read_fleet
     from blackstart.plan.resources import counted
 
     said = options.parsed()
-    if fleet and paths:
-        raise click.UsageError("with --mesh either PATHS or --fleet, not both")
-    if fleet:
-        from blackstart.fleet.load import load_fleet
-        from blackstart.plan.mesh.live import read_fleet
-
-        source = read_fleet(load_fleet(fleet), said)
-    else:
-        source = read_files(paths or (Path(),), said)
+    source = read_source("mesh", paths, fleet, said, read_files, read_fleet)
     findings = in_order([*source.problems, *lint_mesh(source.mesh)])
     return Outcome(source.read, tuple(findings), (FORM, *RULES), counted(source.others))
 

@@ -160,10 +160,6 @@ class History:
         """The streams of a service's real entry."""
         return [t for t in self.tracks.values() if t.stream.service == service and t.stream.kind == "entry"]
 
-    def directs(self) -> list[Track]:
-        """The streams of the regions' own entries."""
-        return [t for t in self.tracks.values() if t.stream.kind == "direct"]
-
 
 @dataclass
 class _Fold:
