@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from blackstart.fleet.model import Place
+from blackstart.lab import api
 from blackstart.lab.api import container_ids, node_ready, object_path, unsettled
 from blackstart.lab.echo import checksum, request
 from blackstart.lab.manifests import demo
-from blackstart.lab.pki import Authority
+from blackstart.lab.pki import Authority, Pair
 from blackstart.lab.processes import Started, recorded, start_time
 from blackstart.lab.shell import LabError, run, wait_for
 
@@ -69,6 +71,49 @@ def test_paths_of_the_demo() -> None:
 )
 def test_plurals(kind: str, plural: str) -> None:
     assert object_path({"apiVersion": "v1", "kind": kind, "metadata": {"name": "a"}}) == f"/api/v1/{plural}/a"
+
+
+Answer = tuple[int, bytes] | OSError
+
+
+def applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: list[Answer], deadline: float = 60.0) -> None:
+    """Apply an object where the API server answers so, one after the other."""
+    authority = Authority(tmp_path, "test")
+
+    def ask(*_args: object) -> tuple[int, bytes]:
+        answer = answers.pop(0)
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(api, "ask", ask)
+    monkeypatch.setattr(api.time, "sleep", lambda _seconds: None)
+    client: Pair = authority.client("client", "someone", ["system:masters"])
+    server = api.Api(Place(), "127.0.0.1", authority.pair.cert, client)
+    server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}, deadline)
+
+
+def test_what_an_api_server_owes_is_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers: list[Answer] = [
+        TimeoutError("late"),
+        ConnectionResetError(),
+        (404, b""),
+        (429, b""),
+        (503, b"starts"),
+        (201, b""),
+    ]
+    applied(monkeypatch, tmp_path, answers)
+    assert not answers
+
+
+def test_a_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"namespaces/a.*: 403 no"):
+        applied(monkeypatch, tmp_path, [(403, b"no")])
+
+
+def test_an_api_server_that_never_answers_has_a_deadline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="late"):
+        applied(monkeypatch, tmp_path, [TimeoutError("late")], deadline=-1.0)
 
 
 def test_certificates_hold_under_strict_rules(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import ssl
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,14 @@ from blackstart.lab.pki import Pair
 from blackstart.lab.shell import LabError
 
 Object = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """Why an object was not applied; `passing`: whether to say it again can help."""
+
+    said: str
+    passing: bool
 
 
 @dataclass(frozen=True)
@@ -32,19 +41,26 @@ class Api:
         """The body of a 200, else None: not there, not ready, not reachable."""
         try:
             status, body = self._ask("GET", path)
-        except (OSError, http.client.HTTPException):
+        except OSError:
             return None
         return body if status == 200 else None
 
-    def apply(self, obj: Object) -> None:
-        """Server-side apply. Raises LabError with the API server's answer."""
+    def apply(self, obj: Object, deadline: float = 60.0) -> None:
+        """Server-side apply. Raises LabError with the API server's answer.
+
+        It may be said as often as one likes. So what is not answered, or with
+        an error of the server itself, is said again for `deadline` seconds (two
+        API servers that start on two cores owe answers for long), and likewise
+        what is not known: definitions that were just made are served a moment
+        later.
+        """
         path = f"{object_path(obj)}?fieldManager=blackstart-lab&force=true"
-        try:
-            status, body = self._ask("PATCH", path, json.dumps(obj), "application/apply-patch+yaml")
-        except (OSError, http.client.HTTPException) as error:
-            raise LabError(f"https://{self.host}:6443{path}: {error!r}") from None
-        if status not in (200, 201):
-            raise LabError(f"https://{self.host}:6443{path}: {status} {body.decode(errors='replace')[:500]}")
+        body = json.dumps(obj)
+        end = time.monotonic() + deadline
+        while trouble := self._patched(path, body):
+            if time.monotonic() > end or not trouble.passing:
+                raise LabError(f"https://{self.host}:6443{path}: {trouble.said}")
+            time.sleep(0.2)
 
     def ready(self) -> bool | None:
         """True when it answers /readyz, else None."""
@@ -60,11 +76,22 @@ class Api:
         body = self.get("/api/v1/namespaces/kube-system")
         return None if body is None else str(json.loads(body)["metadata"]["uid"])
 
-    def _ask(self, method: str, path: str, body: str = "", content: str = "") -> tuple[int, bytes]:
+    def _patched(self, path: str, body: str) -> _Trouble | None:
+        try:
+            status, answer = self._ask("PATCH", path, body, "application/apply-patch+yaml", timeout=10.0)
+        except OSError as error:
+            return _Trouble(repr(error), passing=True)
+        if status in (200, 201):
+            return None
+        return _Trouble(f"{status} {answer.decode(errors='replace')[:500]}", status in (404, 429) or status >= 500)
+
+    def _ask(
+        self, method: str, path: str, body: str = "", content: str = "", timeout: float | None = None
+    ) -> tuple[int, bytes]:
         context = ssl.create_default_context(cafile=str(self.ca))
         context.load_cert_chain(self.client.cert, self.client.key)
         request = Request(method, path, body, content)
-        return ask(self.place, (self.host, 6443), request, self.timeout, context)
+        return ask(self.place, (self.host, 6443), request, timeout or self.timeout, context)
 
 
 @dataclass(frozen=True)
@@ -84,7 +111,7 @@ def ask(
     timeout: float,
     context: ssl.SSLContext | None = None,
 ) -> tuple[int, bytes]:
-    """Status and body, asked from `place`. Raises OSError or http.client.HTTPException."""
+    """Status and body, asked from `place`. Raises OSError, also when what comes is no HTTP."""
     connection = http.client.HTTPConnection(*address, timeout=timeout)
     try:
         sock = connection.sock = open_socket(place)
@@ -96,6 +123,8 @@ def ask(
         connection.request(request.method, request.path, request.body or None, headers)
         response = connection.getresponse()
         return response.status, response.read()
+    except http.client.HTTPException as error:
+        raise OSError(repr(error)) from error
     finally:
         connection.close()
 

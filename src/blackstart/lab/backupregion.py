@@ -47,7 +47,7 @@ class RegionBackup:
         for definition in json.loads(shown)["items"]:
             self.api.apply(definition)
         for obj in backup.system_objects(self.site):
-            self._apply_known(obj)
+            self.api.apply(obj)
 
     def create(self, parts: Parts) -> None:
         """Install and start it. Raises LabError."""
@@ -103,21 +103,6 @@ class RegionBackup:
     @property
     def _log(self) -> Path:
         return self.processes.logs / f"{VELERO}.log"
-
-    def _apply_known(self, obj: dict[str, Any]) -> None:
-        """Definitions that were just made are served a moment later."""
-
-        def applied() -> bool | None:
-            try:
-                self.api.apply(obj)
-            except LabError:
-                if time.monotonic() > end:
-                    raise
-                return None
-            return True
-
-        end = time.monotonic() + 10.0
-        wait_for(f"region {self.site.region}: {obj['kind']} applied", applied, 15.0)
 
     def _phase(self, path: str) -> str:
         body = self.api.get(path)

@@ -20,7 +20,7 @@ from blackstart.lab.parts import Parts, find_parts
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.region import RegionLab, State
 from blackstart.lab.regionfiles import EDGE_ADMIN_PORT, Hosts
-from blackstart.lab.shell import LabError
+from blackstart.lab.shell import LabError, wait_for
 from blackstart.lab.stores import Stores
 from blackstart.lab.topology import EDGE
 from blackstart.lab.topology import topology as topology
@@ -227,8 +227,7 @@ def _cleaned_on_failure(lab: NativeLab) -> Iterator[None]:
 def _uids(lab: NativeLab) -> dict[str, str]:
     uids = {}
     for region in lab.regions:
-        uid = region.api.uid()
-        if uid is None:
-            raise LabError(f"region {region.net.name}: the API server does not answer")
-        uids[region.net.name] = uid
+        uids[region.net.name] = wait_for(
+            f"region {region.net.name}: an answer of the API server", region.api.uid, 30.0
+        )
     return uids

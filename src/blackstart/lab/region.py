@@ -12,7 +12,7 @@ from typing import Literal
 
 from blackstart.fleet.model import Place
 from blackstart.lab import backup, commands, network, nodeimages, regionmetrics
-from blackstart.lab.api import Api, container_ids
+from blackstart.lab.api import Api, Object, container_ids
 from blackstart.lab.backupregion import RegionBackup
 from blackstart.lab.cgroups import ROOT, Group, Hierarchy
 from blackstart.lab.data import KINDS, Site
@@ -173,7 +173,7 @@ class RegionLab:
                 self.data.start(parts)
             self._start_control_plane(parts)
             self._wait_for_api(deadline)
-            stale = container_ids(self.api.items("/api/v1/pods") or [])
+            stale = container_ids(self._pods(deadline))
             self._start_workers(parts)
         if self.mesh:
             self.mesh.start(parts)
@@ -287,6 +287,10 @@ class RegionLab:
 
     def _wait_for_api(self, deadline: float) -> None:
         self._wait("kube-apiserver", self.api.ready, deadline)
+
+    def _pods(self, deadline: float) -> list[Object]:
+        """All pods. No answer is not "none": after a crash that would take old pods for new ones."""
+        return wait_for(f"region {self.net.name}: its pods", lambda: self.api.items("/api/v1/pods"), deadline)
 
     def _wait_until_settled(self, stale: frozenset[str], deadline: float) -> None:
         end = time.monotonic() + deadline
