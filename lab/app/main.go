@@ -38,10 +38,12 @@ func run(command string, args []string) error {
 			return err
 		}
 		return serveOrders(config, os.Getenv("OWN_DATABASE"), notify(syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1, syscall.SIGUSR2))
+	case "dump":
+		return dumpOrders(os.Getenv("DUMPS"), os.Stdout)
 	case "discover":
 		return discover(args)
 	}
-	return fmt.Errorf("unknown command %q; known: pause, serve, orders, discover", command)
+	return fmt.Errorf("unknown command %q; known: pause, serve, orders, dump, discover", command)
 }
 
 func notify(signals ...os.Signal) <-chan os.Signal {

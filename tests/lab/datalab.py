@@ -46,6 +46,14 @@ def rows(data: Fleet, region: str, records: str, order: str) -> list[str]:
         return [next(iter(row.values())) for row in session.rows(store.records[records].ids, [order])]
 
 
+def table_sizes(data: Fleet, region: str) -> dict[str, int]:
+    """How many orders and events a region's MariaDB has."""
+    store = data.stores[DATABASE]
+    with sql.connect(data, store, store.members[region], store.reader) as session:
+        question = "SELECT COUNT(*) AS n FROM"
+        return {name: session.row(f"{question} {name}")["n"] for name in ("shop.orders", "shop.events")}
+
+
 def cached(data: Fleet, region: str, order: str) -> bool:
     """Whether a region's Redis has the order."""
     store = data.stores[CACHE]

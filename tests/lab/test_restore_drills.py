@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from datalab import placed, table_sizes
 from labdrill import ROOT, Ran, chaos, run_drill, settle
 from restorelab import known, left
 
@@ -45,6 +46,17 @@ def test_a_fresh_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -
     assert found.brought == "posted"
     assert {kind.kind for kind in found.kinds} >= {"deployments.apps", "services", "secrets", "configmaps"}
     assert (found.objections, found.unknown, found.objects) == ([], [], [])
+
+
+def test_a_fresh_backup_is_restored_with_its_database_dump(backups: Fleet, tmp_path: Path) -> None:
+    placed(backups)
+    before = table_sizes(backups, "us")
+    found = passed(drill("backup-restore-database", backups, tmp_path))
+    assert (found.objections, found.unknown) == ([], [])
+    # Nobody writes meanwhile, so the dump is exact.
+    assert {each.table: each.rows for each in found.rows} == before
+    assert {each.table: each.fewest for each in found.rows} == before
+    assert found.dump.startswith("orders/shop-")
 
 
 @pytest.mark.full

@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from datalab import eventually
+from datalab import eventually, placed
 from labcrash import members
 from labdrill import ROOT, Ran, content, kubectl, run_drill
 from restorelab import attempt, known, left
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab.backup import SETTINGS
+from blackstart.lab.data import DATABASE
+from blackstart.lab.manifests import DUMPER
 from blackstart.lab.paths import LabPaths
 from blackstart.procedures import restoring
+from blackstart.procedures.dumped import rows_at_home
+from blackstart.schema.restore import Restore
 from blackstart.schema.result import Verdict
 
 PATHS = LabPaths(ROOT / ".blackstart/lab")
@@ -113,6 +119,73 @@ def test_a_tarball_that_cannot_be_read(backups: Fleet, tmp_path: Path, spoil: st
         assert "FAILED" in said, said
         assert name in said
         assert tried.record.created is None
+
+
+DUMP = {"prefix": "orders/shop-", "store": DATABASE, "tables": {"shop.orders": 1}}
+
+
+@contextmanager
+def hook(fleet: Fleet, **changes: str | None) -> Iterator[None]:
+    """The pod that dumps has other annotations meanwhile; None takes one away."""
+
+    def annotate(changes: dict[str, str | None]) -> None:
+        words = [f"pre.hook.backup.velero.io/{k}{'-' if v is None else f'={v}'}" for k, v in changes.items()]
+        what = ["annotate", "--overwrite", "pods", "-l", f"app={DUMPER}", *words]
+        kubectl(fleet.regions["us"], "-n", "production", *what)
+
+    show = ["get", "deployment", DUMPER, "-o", "jsonpath={.spec.template.metadata.annotations}"]
+    usual = json.loads(kubectl(fleet.regions["us"], "-n", "production", *show))
+    annotate(changes)
+    try:
+        yield
+    finally:
+        annotate({key: usual.get(f"pre.hook.backup.velero.io/{key}") for key in changes})
+
+
+def dumps() -> set[Path]:
+    return set((PATHS.root / "store/data/dumps/orders").glob("*"))
+
+
+@pytest.mark.parametrize("spoil", ["not at all", "missing", "cut", "shorter"])
+def test_a_database_dump_is_counted_to_its_end(backups: Fleet, tmp_path: Path, spoil: str) -> None:
+    placed(backups)
+    with attempt(backups, tmp_path) as tried:
+        step = {"backup": "fresh", "from": "us", "to": "eu", "dump": DUMP}
+        tried.work.rows.update(rows_at_home(backups, Restore.model_validate(step)))
+        had, earlier = tried.work.rows["us", "shop.orders"], dumps()
+        tried.back_up()
+        (file,) = dumps() - earlier
+        whole = file.read_bytes()
+        match spoil:
+            case "missing":
+                file.unlink()
+            case "cut":
+                file.write_bytes(whole[: len(whole) // 2])
+            case "shorter":
+                file.write_bytes(gzip.compress(b"-- Dump completed on another day\n"))
+        time.sleep(1.5)  # as long as the server remembers what is in a folder
+        said = tried.restore(dump=DUMP)
+        if spoil == "not at all":
+            assert f"in its dump {had} rows of shop.orders" in said, said
+        else:
+            assert said.startswith("FAILED: not proven"), said
+            assert "dump orders/shop-" in said
+        assert tried.record.phase == "Completed"
+
+
+def test_a_hook_that_did_not_run_leaves_a_backup_without_a_dump(backups: Fleet, tmp_path: Path) -> None:
+    with hook(backups, command=None), attempt(backups, tmp_path) as tried:
+        tried.back_up()
+        said = tried.restore(dump={**DUMP, "store": None})
+        assert said.startswith("FAILED: not proven: no dump orders/shop-* was written while"), said
+
+
+def test_a_hook_that_failed_and_may_leaves_a_completed_backup(backups: Fleet, tmp_path: Path) -> None:
+    broken = json.dumps(["/app", "no-such-command"])
+    with hook(backups, command=broken, **{"on-error": "Continue"}), attempt(backups, tmp_path) as tried:
+        tried.back_up()
+        said = tried.restore()
+        assert "Velero: 1 of 1 hooks of the backup failed" in said, said
 
 
 def by_hand(fleet: Fleet, name: str, spec: dict[str, Any]) -> str:

@@ -7,11 +7,13 @@ import gzip
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import Any
 
 from kubeapi import KubeApi
 
+from blackstart.fleet.backups import Bucket, Listing
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 
@@ -104,11 +106,20 @@ ROOT = "could not restore, ConfigMap:kube-root-ca.crt already exists. Warning: t
 
 
 class MemoryBucket:
-    """A bucket; `away` makes every question fail."""
+    """The bucket of backups, and that of dumps with the times of its objects; `away` makes every question fail."""
 
     def __init__(self) -> None:
         self.content: dict[str, bytes] = {}
+        self.dumps: dict[str, tuple[datetime, bytes]] = {}
         self.away = False
+
+    def listing(self, fleet: Fleet, bucket: Bucket, prefix: str) -> list[Listing]:
+        found = {key: of for key, of in self.dumps.items() if key.startswith(prefix)}
+        return [Listing(key, written, len(body)) for key, (written, body) in found.items()]
+
+    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+        assert deadline > 0
+        yield self.dumps[key][1]
 
     def fetch(self, fleet: Fleet, key: str) -> bytes | None:
         if self.away:
@@ -124,10 +135,11 @@ class MemoryBucket:
         phase: str = "Completed",
         labels: Json | None = None,
         namespaces: Iterable[str] = ("production",),
+        status: Json | None = None,
     ) -> None:
         """A backup as it lies in a bucket."""
         metadata = {"name": name, "namespace": VELERO, "labels": labels or {}}
-        status = {"phase": phase, "startTimestamp": at}
+        status = {"phase": phase, "startTimestamp": at, "completionTimestamp": at, **(status or {})}
         spec = {"includedNamespaces": list(namespaces), "storageLocation": "default"}
         body = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": metadata, "spec": spec, "status": status}
         self.content[f"backups/{name}/velero-backup.json"] = json.dumps(body).encode()

@@ -46,7 +46,7 @@ class Rig:
             Promotions(folder / "state"),
             undo=Store(folder / "state"),
             tell=self.told.append,
-            fetch=self.bucket.fetch,
+            buckets=self.bucket,
         )
 
     def document(self) -> dict[str, Any]:

@@ -95,7 +95,8 @@ def test_every_way_to_lose_metrics(experiment: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("drill", BACKUP_DRILLS, ids=lambda file: file.stem)
 def test_on_the_lab_with_backups(drill: Path, tmp_path: Path) -> None:
     net = topology(("us", "eu"), backup=True)
-    write_fleet(fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}), tmp_path / "fleet.yaml")
+    document = fleet_document(net, LabPaths(tmp_path), {"us": "1", "eu": "2"}, sites=sites(net))
+    write_fleet(document, tmp_path / "fleet.yaml")
     assert make_plan(drill, tmp_path / "fleet.yaml").notes == ()
 
 

@@ -78,6 +78,9 @@ def restore(part: str = "procedure", **changes: Any) -> dict[str, Any]:
     return {"drill": {part: [{"name": "it", "restore": wanted}]}}
 
 
+DUMP = {"prefix": "shop-", "tables": {"shop.orders": 1}}
+
+
 def restored_elsewhere() -> dict[str, Any]:
     found = restore(namespaces={"other": "other-dr"})
     return {"drill": {**found["drill"], "objectives.2": {"kind": "restored", "service": "frontend"}}}
@@ -271,6 +274,26 @@ CASES: list[tuple[str, dict[str, Any], str]] = [
     ("BS508", restore(backup="fresh"), "the experiment takes no backup"),
     ("BS509", {"drill": {"objectives.2": {"kind": "restored", "service": "frontend"}}}, "no step restores a backup"),
     ("BS509", restored_elsewhere(), "no step restores 'frontend'"),
+    ("BS512", restore(dump=DUMP), "procedure[0].restore.dump: the fleet has no `dumps`; say where hooks write"),
+    ("BS512", restore(dump={**DUMP, "store": "order"}), 'dump.store: unknown store "order"'),
+    (
+        "BS512",
+        {**restore(dump={**DUMP, "store": "orders"}), "fleet": {"stores": {"orders": STORE}}},
+        "what orders has now says nothing of an earlier backup; leave `store` out",
+    ),
+    (
+        "BS512",
+        {**restore(**{"from": "eu"}, dump={**DUMP, "store": "orders"}), "fleet": {"stores": {"orders": STORE}}},
+        "orders has no server in eu",
+    ),
+    (
+        "BS512",
+        {
+            **restore(dump={**DUMP, "store": "orders"}),
+            "fleet": {"stores": {"orders": {**STORE, "kind": "redis"}}},
+        },
+        "orders is a redis: it has no tables",
+    ),
     ("BS510", restore(), "no objective is about it; add an objective `restored`"),
 ]
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from evidence_builder import FLEET, START, T0, UNDONE, WALL, Scene, adding
 
-from blackstart.evidence.records import Body, FaultEvent, FaultState, Interval
-from blackstart.evidence.restores import Restored, RestoredObject, Tally
+from blackstart.evidence.records import Body, FaultEvent, FaultState, Interval, Line
+from blackstart.evidence.restores import Restored, RestoredObject, Rows, Tally
 from blackstart.evidence.steps import StepEvent
 from blackstart.judge import judge
 from blackstart.report import html, markdown
@@ -86,6 +86,39 @@ def test_a_proven_restore_passes_with_its_times() -> None:
     rpo = objective(result, "backup-rpo")
     assert (rpo.low, rpo.high) == (pytest.approx(599.0), pytest.approx(600.02))
     assert objective(result, "restored").measured == 1.0
+
+
+DUMP = {"prefix": "orders-", "tables": {"shop.orders": 1}}
+
+
+def lines_with_dump(**changes: Any) -> list[Line]:
+    scene = Scene(drill={**SCENE.drill, "procedure": [{"name": "restore", "restore": {**STEP, "dump": DUMP}}]})
+    return adding(scene, *events(**changes))
+
+
+def with_dump(**changes: Any) -> Result:
+    return judge(lines_with_dump(**changes))
+
+
+def test_rows_of_a_dump_are_told() -> None:
+    lines = lines_with_dump(dump="orders-1.sql", rows={"shop.orders": Rows(found=1200, fewest=1100)})
+    result = judge(lines)
+    assert (result.verdict, result.reasons) == (Verdict.PASS, [])
+    assert "1200 rows of shop.orders" in objective(result, "restored").detail
+    for text in (html(result, lines), markdown(result, lines)):
+        assert "orders-1.sql: 1,200 rows of shop.orders (at least 1,100)" in text
+
+
+def test_a_dump_of_which_nothing_is_written_down_is_no_proof() -> None:
+    result = with_dump()
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert any("its database dump" in reason for reason in result.reasons)
+
+
+def test_a_dump_that_nothing_is_known_to_compare_with_is_no_proof() -> None:
+    unknown = ["shop.orders: how many rows it had before the backup is not known"]
+    result = with_dump(dump="orders-1.sql", rows={"shop.orders": Rows(found=9, fewest=None)}, unknown=unknown)
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 def test_what_a_step_made_is_no_fault_but_must_be_gone() -> None:

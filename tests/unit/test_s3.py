@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from loopback import Server, black_hole, fleet, free_address, http
 
 from blackstart.fleet import s3
+from blackstart.fleet.backups import Bucket
 from blackstart.fleet.model import Fleet
 from blackstart.lab.parts import find_rclone
 from blackstart.schema.secret import SecretError
@@ -116,6 +118,76 @@ def test_an_answer_without_end_is_given_up(tmp_path: Path, monkeypatch: pytest.M
     with Server(lambda _: http(b" " * 100_000)) as server, pytest.raises(s3.S3Error, match="longer") as caught:
         s3.read(with_bucket(server.address, tmp_path), "x")
     assert caught.value.kind == "malformed"
+
+
+def bucket_of(found: Fleet) -> Bucket:
+    assert found.backups is not None
+    return found.backups
+
+
+def test_a_list_of_objects(server: tuple[str, Path], tmp_path: Path) -> None:
+    address, bucket = server
+    (bucket / "dr/orders & co").mkdir()
+    for number in range(3):
+        (bucket / f"dr/orders & co/shop-{number}.sql").write_bytes(b"x" * number)
+    (bucket / "dr/other.sql").write_bytes(b"")
+    found = with_bucket(address, tmp_path, prefix="dr")
+    there = s3.listing(found, bucket_of(found), "orders & co/shop-")
+    assert [(each.key, each.size) for each in there] == [(f"orders & co/shop-{n}.sql", n) for n in range(3)]
+    assert all(abs((datetime.now(UTC) - each.written).total_seconds()) < 60 for each in there)
+    assert s3.listing(found, bucket_of(found), "none") == []
+    assert b"".join(s3.chunks(found, bucket_of(found), there[2].key, 5.0)) == b"xx"
+    with pytest.raises(s3.S3Error, match="there is no x"):
+        list(s3.chunks(found, bucket_of(found), "x", 5.0))
+
+
+def test_a_list_of_several_pages(server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, bucket = server
+    (bucket / "many").mkdir()
+    for number in range(5):
+        (bucket / f"many/{number}").write_bytes(b"")
+    monkeypatch.setattr(s3, "_PAGE", 2)
+    found = with_bucket(address, tmp_path)
+    assert [each.key for each in s3.listing(found, bucket_of(found), "many/")] == [f"many/{n}" for n in range(5)]
+    monkeypatch.setattr(s3, "MOST_KEYS", 3)
+    with pytest.raises(s3.S3Error, match="name a longer prefix"):
+        s3.listing(found, bucket_of(found), "many/")
+
+
+def a_list(*objects: str, more: str = "false") -> bytes:
+    return f"<ListBucketResult><IsTruncated>{more}</IsTruncated>{''.join(objects)}</ListBucketResult>".encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{}",
+        b"<Error/>",
+        b"<ListBucketResult>",
+        a_list("<Contents><Key>a</Key></Contents>"),
+        a_list("<Contents><Key>a</Key><LastModified>soon</LastModified><Size>1</Size></Contents>"),
+        a_list(more="true"),
+        b'<!DOCTYPE x [<!ENTITY a "b">]><ListBucketResult>&c;</ListBucketResult>',
+    ],
+)
+def test_a_list_that_is_none(body: bytes, tmp_path: Path) -> None:
+    with Server(lambda _: http(body)) as server:
+        found = with_bucket(server.address, tmp_path)
+        with pytest.raises(s3.S3Error) as caught:
+            s3.listing(found, bucket_of(found), "")
+    assert caught.value.kind == "malformed"
+
+
+def test_an_object_that_does_not_end_in_time(tmp_path: Path) -> None:
+    def slow(_: bytes) -> bytes:
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 900000\r\n\r\n" + b"x" * 100_000
+
+    with Server(slow, close=False) as server:
+        found = with_bucket(server.address, tmp_path)
+        with pytest.raises(s3.S3Error) as caught:
+            list(s3.chunks(found, bucket_of(found), "x", 0.5))
+    assert caught.value.kind == "timeout"
 
 
 @pytest.mark.parametrize(

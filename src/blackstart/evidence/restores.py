@@ -30,6 +30,13 @@ class RestoredObject(Record):
     detail: str = ""
 
 
+class Rows(Record):
+    """Rows of a table in a dump, and how many there must be at least; None: that is not known."""
+
+    found: int
+    fewest: int | None
+
+
 class Restored(Record):
     """A step `restore`, once it is over, however it ended. Times are seconds of the run's clock.
 
@@ -67,5 +74,7 @@ class Restored(Record):
     left_out: dict[str, int] = {}
     objections: list[str] = []
     unknown: list[str] = Field(default=[], description="what could not be compared besides objects")
+    dump: str = Field(default="", description="the key of the database dump that belongs to the backup")
+    rows: dict[str, Rows] = Field(default={}, description="what the dump holds, by DATABASE.TABLE")
     answered: list[str] = Field(default=[], description="which restored service answered where")
     problem: str = ""

@@ -1,6 +1,9 @@
-"""Backups of a fleet: each region's Velero, and the bucket in which its backups lie."""
+"""Backups of a fleet: each region's Velero, the bucket in which its backups lie, and that of database dumps."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
 
 from pydantic import Field
 
@@ -20,11 +23,21 @@ class Velero(Model):
     power: Power | None = None
 
 
-class Bucket(Model):
-    """The S3-compatible bucket of the fleet's backups: `bucket` at `url`, asked from `place`, read only.
+@dataclass(frozen=True)
+class Listing:
+    """An object as a list of a bucket has it; `key` without the bucket's prefix, `written` by the server's clock."""
 
-    `prefix` is that of the BackupStorageLocations. `region` is the region
-    that it is lost with; without it, it lies outside all of them.
+    key: str
+    written: datetime
+    size: int
+
+
+class Bucket(Model):
+    """An S3-compatible bucket: `bucket` at `url`, asked from `place`, read only.
+
+    `prefix`: of all keys; for backups, that of the BackupStorageLocations.
+    `region` is the region that it is lost with; without it, it lies outside
+    all of them.
     """
 
     url: str = Field(pattern=r"^https?://[^\s/]+$")

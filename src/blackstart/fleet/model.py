@@ -210,6 +210,7 @@ class Fleet(Model):
     prometheus: Prometheus | None = Field(default=None, description="the one that sees every region, such as Thanos")
     federation: Prometheus | None = Field(default=None, description="the one that scrapes every region's")
     backups: Bucket | None = None
+    dumps: Bucket | None = Field(default=None, description="where hooks of backups write database dumps")
     control: Control | None = None
     guardian: Guardian | None = None
     source: SkipJsonSchema[Annotated[Path | None, BeforeValidator(_never_in_files)]] = Field(
@@ -250,8 +251,9 @@ class Fleet(Model):
             for what in ("stores", "jobs") if seen else ():
                 for region in getattr(seen, what):
                     yield "region", (key, what, region), region, self.regions
-        if self.backups and self.backups.region is not None:
-            yield "region", ("backups", "region"), self.backups.region, self.regions
+        for key, bucket in (("backups", self.backups), ("dumps", self.dumps)):
+            if bucket and bucket.region is not None:
+                yield "region", (key, "region"), bucket.region, self.regions
         for name, found in self.regions.items():
             for other in found.mesh.remotes if found.mesh else ():
                 yield "region", ("regions", name, "mesh", "remotes", other), other, self.regions
@@ -277,6 +279,7 @@ class Fleet(Model):
             ("prometheus", self.prometheus),
             ("federation", self.federation),
             ("backups", self.backups),
+            ("dumps", self.dumps),
         ):
             if asked:
                 yield (key, "place"), asked.place

@@ -1,4 +1,4 @@
-"""The bucket of a fleet's backups, read only: whether an object is there, and what is in it. Nothing is retried."""
+"""The buckets of a fleet, read only: which objects are there, and what is in them. Nothing is retried."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree
 
 import requests
 import urllib3
 from requests_aws4auth import AWS4Auth
 
-from blackstart.fleet.backups import Bucket
+from blackstart.fleet.backups import Bucket, Listing
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.places import inside
@@ -20,6 +22,11 @@ from blackstart.fleet.places import inside
 MOST = 16 << 20
 """Bytes of the largest object that is read."""
 
+MOST_KEYS = 20_000
+"""Objects of the longest list that is read."""
+
+_CHUNK = 1 << 16
+_PAGE = 1000
 _AMAZON = re.compile(r"\bs3[.-]([a-z]{2}(?:-[a-z]+)+-\d)\.amazonaws\.com")
 _CODE = re.compile(rb"<Code>(\w+)</Code>")
 
@@ -33,27 +40,92 @@ class S3Error(FleetError):
 
 
 def size(fleet: Fleet, key: str, deadline: float = 2.0) -> int | None:
-    """Bytes of an object (its key without the bucket's prefix); None when there is no such object, or no bucket.
+    """Bytes of an object of the backups' bucket (its key without the prefix); None: no such object, or no bucket.
 
     Raises S3Error, and SecretError for a key that cannot be read.
     """
-    with _answer(fleet, "HEAD", key, time.monotonic() + deadline) as answer:
+    with _answer(fleet, _backups(fleet), "HEAD", key, time.monotonic() + deadline) as answer:
         return None if answer is None else int(answer.headers.get("Content-Length", 0))
 
 
 def read(fleet: Fleet, key: str, deadline: float = 5.0) -> bytes | None:
-    """An object of at most MOST bytes; None, and raises, as `size`."""
+    """An object of at most MOST bytes of the backups' bucket; None, and raises, as `size`."""
     ends = time.monotonic() + deadline
-    with _answer(fleet, "GET", key, ends) as answer:
+    with _answer(fleet, _backups(fleet), "GET", key, ends) as answer:
         return None if answer is None else _body(answer, ends)
 
 
-@contextmanager
-def _answer(fleet: Fleet, method: str, key: str, ends: float) -> Iterator[requests.Response | None]:
-    bucket = fleet.backups
-    if bucket is None:
+def chunks(fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+    """An object of any length, piece by piece. Raises S3Error when there is none, too, and SecretError."""
+    ends = time.monotonic() + deadline
+    with _answer(fleet, bucket, "GET", key, ends) as answer:
+        if answer is None:
+            raise S3Error(f"{bucket.url}/{bucket.bucket}: there is no {key}", "malformed")
+        for part in answer.iter_content(_CHUNK):
+            yield part
+            if time.monotonic() > ends:
+                raise S3Error(f"{answer.url}: the answer did not end in time", "timeout")
+
+
+def listing(fleet: Fleet, bucket: Bucket, prefix: str, deadline: float = 10.0) -> list[Listing]:
+    """The objects whose key, without the bucket's prefix, begins so; none where there is no bucket.
+
+    Raises S3Error, also for a list longer than MOST_KEYS, and SecretError.
+    """
+    ends = time.monotonic() + deadline
+    cut = len(_whole(bucket, ""))
+    found: list[Listing] = []
+    token: str | None = ""
+    while token is not None:
+        query = {"list-type": "2", "max-keys": str(_PAGE), "prefix": _whole(bucket, prefix)}
+        if token:
+            query["continuation-token"] = token
+        with _answer(fleet, bucket, "GET", None, ends, query) as answer:
+            if answer is None:
+                return []
+            page, token = _page(_body(answer, ends), answer.url)
+        found += [Listing(key[cut:], written, length) for key, written, length in page]
+        if len(found) > MOST_KEYS:
+            raise S3Error(f"{answer.url}: more than {MOST_KEYS} objects; name a longer prefix", "malformed")
+    return found
+
+
+def _page(body: bytes, url: str) -> tuple[list[tuple[str, datetime, int]], str | None]:
+    """Key, time and size of each object of a page, and by what to ask for the next one."""
+    try:
+        root = ElementTree.fromstring(body)  # noqa: S314 - expat knows no external entities, and bounds the others
+        space = root.tag.partition("}")[0] + "}" if root.tag.startswith("{") else ""
+        if root.tag != f"{space}ListBucketResult":
+            raise S3Error(f"{url}: is no list of objects", "malformed")
+        found = [
+            (
+                each.findtext(f"{space}Key", ""),
+                datetime.fromisoformat(each.findtext(f"{space}LastModified", "")).astimezone(UTC),
+                int(each.findtext(f"{space}Size", "")),
+            )
+            for each in root.iter(f"{space}Contents")
+        ]
+        more = root.findtext(f"{space}IsTruncated", "false") == "true"
+        token = root.findtext(f"{space}NextContinuationToken") if more else None
+    except (ElementTree.ParseError, ValueError) as error:
+        raise S3Error(f"{url}: {error}", "malformed") from None
+    if more and not token:
+        raise S3Error(f"{url}: the list goes on, and does not say where", "malformed")
+    return found, token
+
+
+def _backups(fleet: Fleet) -> Bucket:
+    if fleet.backups is None:
         raise S3Error(f"fleet {fleet.fleet!r} has no `backups` in fleet.yaml", "malformed")
-    url = f"{bucket.url}/{quote(bucket.bucket)}/{quote(_whole(bucket, key))}"
+    return fleet.backups
+
+
+@contextmanager
+def _answer(
+    fleet: Fleet, bucket: Bucket, method: str, key: str | None, ends: float, query: dict[str, str] | None = None
+) -> Iterator[requests.Response | None]:
+    """The answer about an object, or with None about the bucket; None for 404."""
+    url = f"{bucket.url}/{quote(bucket.bucket)}" + (f"/{quote(_whole(bucket, key))}" if key is not None else "")
     left = max(ends - time.monotonic(), 0.001)
     try:
         with inside(fleet.places[bucket.place]), requests.Session() as session:
@@ -62,6 +134,7 @@ def _answer(fleet: Fleet, method: str, key: str, ends: float) -> Iterator[reques
             with session.request(
                 method,
                 url,
+                params=query,
                 auth=AWS4Auth(bucket.access_key.reveal(), bucket.secret_key.reveal(), _region(bucket), "s3"),
                 headers={"Accept-Encoding": "identity"},
                 timeout=left,
@@ -74,7 +147,9 @@ def _answer(fleet: Fleet, method: str, key: str, ends: float) -> Iterator[reques
     except requests.exceptions.SSLError as error:
         raise S3Error(f"{url}: {error}", "malformed") from None
     except (requests.ConnectionError, urllib3.exceptions.HTTPError, OSError) as error:
-        raise S3Error(f"{url}: {_said(error)}", "refused") from None
+        # So the client calls a body that stops coming.
+        late = bool(error.args) and isinstance(error.args[0], urllib3.exceptions.TimeoutError)
+        raise S3Error(f"{url}: {_said(error)}", "timeout" if late else "refused") from None
     except ValueError as error:
         raise S3Error(f"{url}: {error}", "malformed") from None
 
@@ -96,7 +171,7 @@ def _checked(url: str, answer: requests.Response, ends: float) -> requests.Respo
 
 def _body(answer: requests.Response, ends: float) -> bytes:
     body = b""
-    for part in answer.iter_content(1 << 16):
+    for part in answer.iter_content(_CHUNK):
         body += part
         if len(body) > MOST:
             raise S3Error(f"{answer.url}: longer than {MOST} bytes", "malformed")

@@ -10,7 +10,7 @@ from blackstart.evidence.steps import StepState
 from blackstart.judge.case import Case
 from blackstart.schema.drill import BackupRpoObjective, RestoredObjective, RestoreRtoObjective
 from blackstart.schema.result import ObjectiveResult
-from blackstart.schema.result_restores import RestoredKind, RestoreResult
+from blackstart.schema.result_restores import DumpedRows, RestoredKind, RestoreResult
 
 RestoreObjective = RestoredObjective | BackupRpoObjective | RestoreRtoObjective
 
@@ -52,6 +52,11 @@ def unwritten(case: Case) -> Iterator[str]:
         done = step.part == "procedure" and step.state is StepState.DONE and step.step not in told
         if done and kinds.get(step.step) == "restore":
             yield f"{step.step}: nothing is written down of what was restored"
+    wanted = {step.name: step.restore.dump for step in case.drill.procedure if step.restore}
+    for each in case.history.restores:
+        dump = wanted.get(each.step)
+        if dump and not each.problem and not each.objections and set(each.rows) != set(dump.tables):
+            yield f"{each.step}: nothing is written down of its database dump"
 
 
 def _proven(case: Case, service: str, objective: RestoredObjective, each: Restored) -> ObjectiveResult:
@@ -64,6 +69,8 @@ def _proven(case: Case, service: str, objective: RestoredObjective, each: Restor
         detail = each.problem or "nothing was in the backup that could be proven"
     else:
         detail = f"{whole.proven} of {total} objects proven" + _but(whole)
+    if each.rows:
+        detail += "; in the dump " + ", ".join(f"{rows.found} rows of {table}" for table, rows in each.rows.items())
     if each.objections:
         detail += f"; {'; '.join(each.objections[:3])}"
     if each.unknown:
@@ -154,6 +161,8 @@ def _result(case: Case, each: Restored) -> RestoreResult:
         left_out=each.left_out,
         objections=each.objections,
         unknown=each.unknown,
+        dump=each.dump,
+        rows=[DumpedRows(table=table, rows=r.found, fewest=r.fewest) for table, r in each.rows.items()],
         answered=each.answered,
         problem=each.problem,
     )

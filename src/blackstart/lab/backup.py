@@ -13,14 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from blackstart.lab import ports
-from blackstart.lab.manifests import APP, IMAGE, NAMESPACE
+from blackstart.lab.manifests import APP, IMAGE, NAMESPACE, order_dumps
 from blackstart.lab.parts import Parts
 from blackstart.lab.processes import Part
 from blackstart.lab.topology import STORE, Topology
 
 VELERO = "velero"
 """Velero's namespace, and the name of its part in a region."""
-BUCKET = "backups"
+BUCKET, DUMPS = "backups", "dumps"
+"""Velero takes nothing but its own folders in a bucket: dumps have one of their own."""
 LOCATION = "default"
 SCHEDULE = "production"
 CRON = "0 * * * *"
@@ -103,6 +104,11 @@ def content() -> list[Object]:
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": meta, "data": {"greeting": "hello", "limit": "100"}},
         {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": {"token": secrets.token_hex(16)}},
     ]
+
+
+def dumps(site: Site, access_key: str, secret_key: str) -> list[Object]:
+    """What dumps the database of order-service when it is backed up with its pods."""
+    return order_dumps(f"{site.url}/{DUMPS}/orders", access_key, secret_key)
 
 
 def _template() -> Object:

@@ -37,6 +37,10 @@ class RegionBackup:
     def folder(self) -> Path:
         return self.files.folder / VELERO
 
+    def content(self, stores: bool) -> list[backup.Object]:
+        """What the demo has besides workloads; where there are stores, also what dumps them. Holds keys."""
+        return [*backup.content(), *(backup.dumps(self.site, *logins.read_bucket(self.paths)) if stores else ())]
+
     def install(self, parts: Parts) -> None:
         """Apply Velero's definitions, its location and its schedule, write its credentials. Raises LabError."""
         (self.folder / "tmp").mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -44,7 +44,8 @@ class BucketLab:
     def start(self, parts: Parts) -> None:
         """Start it where it does not run; what is in it stays."""
         if not self._alive():
-            (self.folder / "data" / backup.BUCKET).mkdir(parents=True, exist_ok=True)
+            for bucket in (backup.BUCKET, backup.DUMPS):
+                (self.folder / "data" / bucket).mkdir(parents=True, exist_ok=True)
             self.group.make()
             self.processes.start(backup.bucket(parts, self.folder, *logins.read_bucket(self.paths)))
 

@@ -1,7 +1,8 @@
-"""The Kubernetes objects of the demo: user-service and order-service, and what Prometheus may read."""
+"""The Kubernetes objects of the demo: user-service, order-service and its dumps, and what Prometheus may read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,8 @@ NODE_PORT = 30080
 ORDERS = "order-service"
 ORDERS_REPLICAS = 2
 ORDERS_NODE_PORT = 30081
+DUMPER, DUMPS = "orders-dump", "dumps"
+"""The pod that dumps the database when Velero tells it to, and the Secret with the keys of the bucket."""
 STORES = "stores"
 """ConfigMap with the addresses of the primaries, and Secret with the passwords, both by store."""
 PROMETHEUS_USER = "prometheus"
@@ -22,6 +25,15 @@ PROMETHEUS_USER = "prometheus"
 Object = dict[str, Any]
 
 _STORES = {"name": STORES, "namespace": NAMESPACE}
+_STORES_VOLUMES: dict[str, Object] = {
+    "stores": {"configMap": {"name": STORES}},
+    "secrets": {"secret": {"secretName": STORES}},
+}
+_CONFINED = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
 _RBAC = "rbac.authorization.k8s.io/v1"
 
 
@@ -48,15 +60,7 @@ def order_service(region: str, own: str, addresses: Mapping[str, str], passwords
     """
     container = _container(ORDERS, region, "orders", ready="/readyz")
     container["env"].append({"name": "OWN_DATABASE", "value": own})
-    # Folders: files of their own (subPath) would never change.
-    container["volumeMounts"] = [
-        {"name": "stores", "mountPath": "/etc/stores", "readOnly": True},
-        {"name": "secrets", "mountPath": "/etc/secrets", "readOnly": True},
-    ]
-    volumes = [
-        {"name": "stores", "configMap": {"name": STORES}},
-        {"name": "secrets", "secret": {"secretName": STORES}},
-    ]
+    container["volumeMounts"], volumes = _mounted(_STORES_VOLUMES)
     return [
         {"apiVersion": "v1", "kind": "ConfigMap", "metadata": _STORES, "data": dict(addresses)},
         {"apiVersion": "v1", "kind": "Secret", "metadata": _STORES, "stringData": dict(passwords)},
@@ -65,10 +69,49 @@ def order_service(region: str, own: str, addresses: Mapping[str, str], passwords
     ]
 
 
-def _deployment(name: str, replicas: int, container: Object, volumes: Sequence[Object] = ()) -> Object:
+def order_dumps(url: str, access_key: str, secret_key: str) -> list[Object]:
+    """A pod that waits, and whose hook before a backup dumps the database of order-service to `url`, an S3 folder."""
+    container = {
+        "name": DUMPER,
+        "image": IMAGE,
+        "imagePullPolicy": "Never",
+        "args": ["pause"],
+        "env": [{"name": "DUMPS", "value": url}],
+        "resources": {"requests": {"cpu": "1m", "memory": "8Mi"}, "limits": {"memory": "64Mi"}},
+        "securityContext": _CONFINED,
+    }
+    container["volumeMounts"], volumes = _mounted({**_STORES_VOLUMES, DUMPS: {"secret": {"secretName": DUMPS}}})
+    hook = "pre.hook.backup.velero.io"
+    annotations = {
+        f"{hook}/container": DUMPER,
+        f"{hook}/command": json.dumps(["/app", "dump"]),
+        f"{hook}/on-error": "Fail",
+        f"{hook}/timeout": "30s",
+    }
+    keys = {"access-key": access_key, "secret-key": secret_key}
+    meta = {"name": DUMPS, "namespace": NAMESPACE}
+    return [
+        {"apiVersion": "v1", "kind": "Secret", "metadata": meta, "stringData": keys},
+        _deployment(DUMPER, 1, container, volumes, annotations),
+    ]
+
+
+def _mounted(sources: Mapping[str, Object]) -> tuple[list[Object], list[Object]]:
+    """Mounts and volumes by name, each at /etc/NAME. Folders: files of their own (subPath) would never change."""
+    mounts = [{"name": name, "mountPath": f"/etc/{name}", "readOnly": True} for name in sources]
+    return mounts, [{"name": name, **source} for name, source in sources.items()]
+
+
+def _deployment(
+    name: str,
+    replicas: int,
+    container: Object,
+    volumes: Sequence[Object] = (),
+    annotations: Mapping[str, str] | None = None,
+) -> Object:
     labels = {"app": name}
     pod = {
-        "metadata": {"labels": labels},
+        "metadata": {"labels": labels, **({"annotations": dict(annotations)} if annotations else {})},
         "spec": {
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
@@ -110,11 +153,7 @@ def _container(name: str, region: str, command: str, ready: str) -> Object:
             "requests": {"cpu": "10m", "memory": "16Mi"},
             "limits": {"memory": "64Mi"},
         },
-        "securityContext": {
-            "allowPrivilegeEscalation": False,
-            "readOnlyRootFilesystem": True,
-            "capabilities": {"drop": ["ALL"]},
-        },
+        "securityContext": _CONFINED,
     }
 
 

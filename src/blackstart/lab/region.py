@@ -118,7 +118,7 @@ class RegionLab:
         self._wait_for_api(deadline)
         say(f"{name}: API server ready")
         services = self.data.order_service() if self.data else ()
-        for obj in (*demo(name), *services, *(backup.content() if self.velero else ())):
+        for obj in (*demo(name), *services, *(self.velero.content(bool(self.data)) if self.velero else ())):
             self.api.apply(obj)
         # It is large, and nobody needs it before the first drill.
         with ThreadPoolExecutor(max_workers=3) as background:

@@ -94,6 +94,34 @@ def _judged(content: Content) -> Iterator[Finding]:
             yield content.document.finding(path, "no objective is about it", "add an objective `restored`")
 
 
+@RESTORE_RULES.add("BS512", "error", "The fleet has the `dumps` that a step counts, and the store that is dumped.")
+def _dumped(content: Content) -> Iterator[Finding]:
+    fleet = content.fleet
+    for path, wanted in _restores(content) if fleet else ():
+        assert fleet is not None  # noqa: S101 - asked above
+        dump = wanted.dump
+        if dump is None:
+            continue
+        where = (*path, "dump")
+        if fleet.dumps is None:
+            yield content.document.finding(where, "the fleet has no `dumps`", "say where hooks write database dumps")
+        if dump.store is None:
+            continue
+        store = fleet.stores.get(fleet.roles.get(dump.store, dump.store))
+        source = fleet.roles.get(wanted.source, wanted.source)
+        if store is None:
+            yield content.document.finding(
+                (*where, "store"), unknown("store", dump.store, fleet.players(fleet.stores))
+            )
+        elif store.kind == "redis":
+            yield content.document.finding((*where, "store"), f"{dump.store} is a redis: it has no tables")
+        elif source not in store.members:
+            yield content.document.finding((*where, "store"), f"{dump.store} has no server in {source}")
+        if wanted.backup != "fresh":
+            text = f"what {dump.store} has now says nothing of an earlier backup"
+            yield content.document.finding((*where, "store"), text, "leave `store` out, or restore a `fresh` backup")
+
+
 def _services(fleet: Fleet, wanted: Restore) -> list[str]:
     source = fleet.roles.get(wanted.source, wanted.source)
     return [each.service for each in held(fleet, source, namespaces_of(fleet, wanted, source))]

@@ -19,7 +19,7 @@ from blackstart.evidence.records import Body
 from blackstart.evidence.undo import Store
 from blackstart.faults.base import Fencing, unfenced
 from blackstart.fleet.model import Fleet
-from blackstart.procedures.bucket import Fetch, fetch
+from blackstart.procedures.bucket import S3, Buckets
 from blackstart.schema.errors import BlackstartError
 from blackstart.schema.procedure import KINDS, Step
 
@@ -86,8 +86,8 @@ class Work:
     `stopped`: the run ends early; only steps that may be left half done look
     at it. `confirmed`: names of manual steps that were answered beforehand.
     `undo`, `fence`: for steps that make something that has to be taken away;
-    `fetch`: asks the bucket of the backups; `tell`: takes records for the evidence, from any thread. `images`: what
-    ran before the fault, image -> digest, by region and namespace.
+    `buckets`: asks those of the fleet; `tell`: takes records for the evidence, from any thread. What was there
+    before the fault: `images`, image -> digest, by region and namespace; `rows`, by region and DATABASE.TABLE.
     """
 
     fleet: Fleet
@@ -100,8 +100,9 @@ class Work:
     undo: Store = field(default_factory=Store)
     fence: Fencing = unfenced
     tell: Callable[[Body], None] = field(default=lambda body: None)
-    fetch: Fetch = fetch
+    buckets: Buckets = field(default_factory=S3)
     images: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    rows: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class Kind(Protocol):

@@ -1,20 +1,47 @@
-"""The bucket of a fleet's backups, as steps ask it."""
+"""The buckets of a fleet, as steps ask them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
+from typing import Protocol
 
+from blackstart.fleet.backups import Bucket, Listing
 from blackstart.fleet.model import Fleet
 
-Fetch = Callable[[Fleet, str], bytes | None]
-"""The content of an object by its key below the prefix; None where there is none. Raises FleetError."""
-
 DEADLINE = 20.0
-"""Seconds for one object."""
+"""Seconds for one object, or a list."""
 
 
-def fetch(fleet: Fleet, key: str) -> bytes | None:
-    """From the bucket that fleet.yaml names."""
-    from blackstart.fleet import s3  # a third of a second, and most runs restore nothing
+class Buckets(Protocol):
+    """Where steps read. Keys are those below a bucket's prefix. Every method raises FleetError."""
 
-    return s3.read(fleet, key, DEADLINE)
+    def fetch(self, fleet: Fleet, key: str) -> bytes | None:
+        """An object of the backups' bucket; None where there is none."""
+
+    def listing(self, fleet: Fleet, bucket: Bucket, prefix: str) -> list[Listing]:
+        """The objects whose key begins so."""
+
+    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+        """An object of any length, within `deadline` seconds."""
+
+
+class S3:
+    """Those that fleet.yaml names. The client takes a third of a second to import, and most runs restore nothing."""
+
+    def fetch(self, fleet: Fleet, key: str) -> bytes | None:
+        """See Buckets."""
+        from blackstart.fleet import s3
+
+        return s3.read(fleet, key, DEADLINE)
+
+    def listing(self, fleet: Fleet, bucket: Bucket, prefix: str) -> list[Listing]:
+        """See Buckets."""
+        from blackstart.fleet import s3
+
+        return s3.listing(fleet, bucket, prefix, DEADLINE)
+
+    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+        """See Buckets."""
+        from blackstart.fleet import s3
+
+        return s3.chunks(fleet, bucket, key, deadline)

@@ -18,7 +18,7 @@ from blackstart.fleet.lease import RUN_LABEL
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.objects import Object
 from blackstart.fleet.velero import BACKUPS, Backup, backup_of
-from blackstart.procedures import proof, reborn, restoring
+from blackstart.procedures import dumped, proof, reborn, restoring
 from blackstart.procedures.archive import Kept
 from blackstart.procedures.base import By, Deadline, Kind, Late, NotExecuted, StepError, Work
 from blackstart.procedures.choice import Held, held, namespaces_of, newest, usable
@@ -103,7 +103,11 @@ class RunRestore:
         assert isinstance(wanted, Restore)  # noqa: S101 - as above
         source, target = (fleet.roles.get(role, role) for role in (wanted.source, wanted.target))
         spaces = ", ".join(namespaces_of(fleet, wanted, source).values()) or "nothing"
-        return [f"in {target}, to make and delete the namespaces {spaces}", "to read the bucket of the backups"]
+        found = [f"in {target}, to make and delete the namespaces {spaces}", "to read the bucket of the backups"]
+        if (dump := wanted.dump) is None:
+            return found
+        reader = [f"SELECT on {', '.join(dump.tables)} for the reader of {dump.store}"] if dump.store else []
+        return [*found, "to list and read the bucket of the dumps", *reader]
 
 
 @dataclass(frozen=True)
@@ -149,7 +153,7 @@ class _Run:
         phase = str(status["phase"])
         self.book.note(phase=phase, errors=int(status.get("errors") or 0), warnings=int(status.get("warnings") or 0))
         trouble = _phase(status) or self._works(kept, scope)
-        return self._prove(vault, ref.name, kept, scope, trouble)
+        return self._prove(vault, ref.name, backup, kept, scope, trouble)
 
     def _backup(self, vault: Vault) -> Backup:
         """The one that is asked for, as the bucket describes it: what a region knows may be there no more."""
@@ -199,9 +203,11 @@ class _Run:
         self.book.note(answered=said)
         return ""
 
-    def _prove(self, vault: Vault, restore: str, kept: list[Kept], scope: proof.Scope, trouble: str) -> str:
+    def _prove(
+        self, vault: Vault, restore: str, backup: Backup, kept: list[Kept], scope: proof.Scope, trouble: str
+    ) -> str:
         found = proof.prove(kept, self._found(kept, scope), scope)
-        objections = [*found.objections, *([trouble] if trouble else [])]
+        objections = [*found.objections, *([trouble] if trouble else []), *dumped.hooks(backup)]
         self.book.note(tallies=found.tallies, objects=found.objects, left_out=found.left_out, objections=objections)
         try:
             objections += proof.objections(*vault.told(restore), scope)
@@ -209,12 +215,19 @@ class _Run:
             objections.append(str(error))
         wrong, unknown = self._images(kept, scope)
         objections += wrong
+        if self.wanted.dump:
+            told = dumped.counted(self.work, self.wanted.dump, self.source, backup, self.deadline.left)
+            self.book.note(dump=told.key, rows=told.rows)
+            objections += told.objections
+            unknown += told.unknown
         self.book.note(objections=objections, unknown=unknown)
         proven = sum(tally.proven for tally in found.tallies.values())
         if not found.whole or objections:
             first = [*objections, *(f"{o.kind} {o.name} {o.outcome}: {o.detail}" for o in found.objects)]
             raise StepError(f"not proven: {'; '.join(first[:3])}" + (f"; {len(first) - 3} more" if first[3:] else ""))
-        return f"backup {self.book.facts['backup']}: {proven} objects proven in {', '.join(self.spaces.values())}"
+        said = f"backup {backup.name}: {proven} objects proven in {', '.join(self.spaces.values())}"
+        rows = [f"{rows.found} rows of {table}" for table, rows in self.book.facts.get("rows", {}).items()]
+        return f"{said}; in its dump {', '.join(rows)}" if rows else said
 
     def _found(self, kept: list[Kept], scope: proof.Scope) -> dict[tuple[str, str], dict[str, Object]]:
         """All that is there now of the kinds that the backup has, one question for each."""
@@ -238,7 +251,7 @@ class _Run:
 def _vault(work: Work) -> Vault:
     if work.fleet.backups is None:
         raise StepError(f"fleet {work.fleet.fleet!r} has no `backups`; say where the bucket of its backups is")
-    return Vault(work.fleet, work.fetch)
+    return Vault(work.fleet, work.buckets)
 
 
 def _phase(status: Object) -> str:

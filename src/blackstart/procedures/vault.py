@@ -13,7 +13,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.fleet.velero import Backup, backup_of, contents_key, list_key, metadata_key, results_key
 from blackstart.procedures.archive import Damaged, Kept, Listed, Said, contents, listed, metadata, said
 from blackstart.procedures.base import StepError
-from blackstart.procedures.bucket import Fetch
+from blackstart.procedures.bucket import Buckets
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Vault:
     """The bucket. Every method raises StepError."""
 
     fleet: Fleet
-    fetch: Fetch
+    buckets: Buckets
 
     def backup(self, name: str) -> Backup:
         """A backup, as it describes itself."""
@@ -50,7 +50,7 @@ class Vault:
 
     def _get(self, key: str, what: str) -> bytes:
         try:
-            found = self.fetch(self.fleet, key)
+            found = self.buckets.fetch(self.fleet, key)
         except FleetError as error:
             raise StepError(f"the bucket of the backups does not say: {error}") from error
         if found is None:

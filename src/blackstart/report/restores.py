@@ -30,6 +30,7 @@ class RestoreTable:
     kinds: Sequence[RestoredKind]
     left_out: str
     against: Sequence[str]
+    dump: str
     answered: Sequence[str]
     tone: str
     word: str
@@ -38,6 +39,15 @@ class RestoreTable:
 def restore_tables(result: Result) -> list[RestoreTable]:
     """One table a restore."""
     return [_table(each) for each in result.restores]
+
+
+def _dump(each: RestoreResult) -> str:
+    """The database dump that belongs to the backup, and what is in it."""
+    rows = [
+        f"{r.rows:,} rows of {r.table}" + (f" (at least {r.fewest:,})" if r.fewest is not None else "")
+        for r in each.rows
+    ]
+    return f"{each.dump}: {', '.join(rows) or 'not counted'}" if each.dump else ""
 
 
 def _table(each: RestoreResult) -> RestoreTable:
@@ -63,6 +73,7 @@ def _table(each: RestoreResult) -> RestoreTable:
         kinds=each.kinds,
         left_out=", ".join(f"{count} {kind}" for kind, count in sorted(each.left_out.items())),
         against=list(dict.fromkeys(text for text in words if text)),
+        dump=_dump(each),
         answered=each.answered,
         tone=tone,
         word=word,

@@ -87,6 +87,8 @@ def _preflight(plan: Plan, out: Path) -> Iterator[tuple[str, Look]]:
         yield f"permission/restore/{need.cluster}/{need.namespace}", look
     if any(step.restore for step in plan.drill.procedure):
         yield "bucket", _bind(_bucket, fleet)
+    for prefix in dict.fromkeys(s.restore.dump.prefix for s in plan.drill.procedure if s.restore and s.restore.dump):
+        yield f"dumps/{prefix}", _bind(_dumps, fleet, prefix)
     for guard in plan.drill.guards:
         yield f"guard/{guard.watch}", _bind(_guard, guard, plan)
 
@@ -104,6 +106,14 @@ def _bucket(fleet: Fleet) -> str:
 
     s3.size(fleet, metadata_key("blackstart"), _BUCKET_DEADLINE)
     return "the bucket of the backups answers"
+
+
+def _dumps(fleet: Fleet, prefix: str) -> str:
+    from blackstart.fleet import s3  # as above
+
+    if fleet.dumps is None:
+        raise Wrong("the fleet has no `dumps`; say where hooks of backups write database dumps")
+    return f"the bucket of the dumps answers: {len(s3.listing(fleet, fleet.dumps, prefix))} objects {prefix}*"
 
 
 def _disk(out: Path) -> str:

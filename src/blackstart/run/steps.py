@@ -10,13 +10,15 @@ from typing import Literal
 
 from blackstart.evidence.records import Body, Note
 from blackstart.evidence.steps import StepEvent, StepState
+from blackstart.fleet.model import Fleet
 from blackstart.probes.threads import in_thread
 from blackstart.procedures.base import NotExecuted, Work, by_whom, run_step
+from blackstart.procedures.dumped import rows_at_home
 from blackstart.procedures.reborn import images_at_home
 from blackstart.run.log import Log
 from blackstart.run.stop import first_of
 from blackstart.schema.errors import BlackstartError
-from blackstart.schema.procedure import Step
+from blackstart.schema.procedure import Restore, Step
 
 OVERRUN = 30.0
 """Seconds after its deadline at which a step that does not come back is given up; its own waits are shorter."""
@@ -59,12 +61,24 @@ class Steps:
         """Look at what is only to be seen before the fault. Never raises."""
         for step in self._left:
             if step.restore:
-                wanted = step.restore
-                try:
-                    look = in_thread(lambda wanted=wanted: images_at_home(self._work.fleet, wanted))  # type: ignore[misc]  # a loop variable
-                    self._work.images.update(await asyncio.wait_for(look, deadline))
-                except Exception as error:  # noqa: BLE001 - the step says that it does not know
-                    self._log(Note(level="warning", text=f"{step.name}: which images run is not known: {error}"))
+                await self._see(step, step.restore, "which images run", images_at_home, self._work.images, deadline)
+                await self._see(
+                    step, step.restore, "how many rows there are", rows_at_home, self._work.rows, deadline
+                )
+
+    async def _see[K, V](
+        self,
+        step: Step,
+        wanted: Restore,
+        what: str,
+        look: Callable[[Fleet, Restore], dict[K, V]],
+        seen: dict[K, V],
+        deadline: float,
+    ) -> None:
+        try:
+            seen.update(await asyncio.wait_for(in_thread(lambda: look(self._work.fleet, wanted)), deadline))
+        except Exception as error:  # noqa: BLE001 - the step says that it does not know
+            self._log(Note(level="warning", text=f"{step.name}: {what} is not known: {error}"))
 
     def begin(self, due: Callable[[], str | None]) -> None:
         """Begin with the first step as soon as `due` says why."""

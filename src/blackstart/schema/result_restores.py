@@ -18,6 +18,14 @@ class RestoredKind(Model):
     extra: int
 
 
+class DumpedRows(Model):
+    """Rows of a table in a database dump, and how many there must be at least; null: that is not known."""
+
+    table: str
+    rows: int
+    fewest: int | None
+
+
 class RestoreResult(Model):
     """One backup that a step restored, and what became of each of its objects.
 
@@ -28,7 +36,8 @@ class RestoreResult(Model):
     `ready_s` until every workload was complete, `serving_s` until every
     service answered; `total_s` all of it. `kinds`: of the objects that must
     be back; `objects` names those that are not proven; `left_out`: those that
-    controllers make anew, or the filters leave out.
+    controllers make anew, or the filters leave out. `dump`: the key of the
+    database dump that a hook of the backup wrote; `rows`, what is in it.
     """
 
     step: str
@@ -54,5 +63,7 @@ class RestoreResult(Model):
     left_out: dict[str, int]
     objections: list[str]
     unknown: list[str]
+    dump: str = ""
+    rows: list[DumpedRows] = []
     answered: list[str]
     problem: str
