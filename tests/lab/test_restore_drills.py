@@ -41,6 +41,7 @@ def passed(ran: Ran) -> RestoreResult:
     return found
 
 
+@pytest.mark.full
 def test_a_fresh_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -> None:
     found = passed(drill("backup-restore", backups, tmp_path))
     assert found.brought == "posted"
@@ -52,7 +53,9 @@ def test_a_fresh_backup_is_restored_with_its_database_dump(backups: Fleet, tmp_p
     placed(backups)
     before = table_sizes(backups, "us")
     found = passed(drill("backup-restore-database", backups, tmp_path))
-    assert (found.objections, found.unknown) == ([], [])
+    assert found.brought == "posted"
+    assert {kind.kind for kind in found.kinds} >= {"deployments.apps", "services", "secrets", "configmaps"}
+    assert (found.objections, found.unknown, found.objects) == ([], [], [])
     # Nobody writes meanwhile, so the dump is exact.
     assert {each.table: each.rows for each in found.rows} == before
     assert {each.table: each.fewest for each in found.rows} == before

@@ -135,11 +135,10 @@ class MemoryBucket:
         phase: str = "Completed",
         labels: Json | None = None,
         namespaces: Iterable[str] = ("production",),
-        status: Json | None = None,
     ) -> None:
         """A backup as it lies in a bucket."""
         metadata = {"name": name, "namespace": VELERO, "labels": labels or {}}
-        status = {"phase": phase, "startTimestamp": at, "completionTimestamp": at, **(status or {})}
+        status = {"phase": phase, "startTimestamp": at, "completionTimestamp": at}
         spec = {"includedNamespaces": list(namespaces), "storageLocation": "default"}
         body = {"apiVersion": "velero.io/v1", "kind": "Backup", "metadata": metadata, "spec": spec, "status": status}
         self.content[f"backups/{name}/velero-backup.json"] = json.dumps(body).encode()

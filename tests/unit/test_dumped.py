@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from loopback import free_address
-from restorekit import production
 from restorerig import Rig, a_rig
 
 from blackstart.evidence.restores import Rows
@@ -18,7 +17,7 @@ from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.velero import Backup, backup_of
 from blackstart.procedures.base import StepError
-from blackstart.procedures.dumped import SLACK, compared, hooks, rows_at_home, written_during
+from blackstart.procedures.dumped import SLACK, compared, rows_at_home, written_during
 from blackstart.procedures.sqldump import Dumped
 from blackstart.schema.restore import Dump, Restore
 
@@ -89,13 +88,6 @@ def test_a_dump_that_was_not_completed() -> None:
     assert told.objections == ["dump k does not say that it was completed"]
 
 
-def test_hooks_that_velero_says_failed() -> None:
-    assert hooks(taken(hookStatus={"hooksAttempted": 2, "hooksFailed": 1})) == [
-        "Velero: 1 of 2 hooks of the backup failed"
-    ]
-    assert hooks(taken(hookStatus={"hooksAttempted": 2})) == hooks(taken()) == []
-
-
 @pytest.mark.parametrize("table", ["orders", "shop.`orders`", "shop.orders; DROP TABLE x", "a.b.c", "shop.ord ers"])
 def test_names_of_tables_that_are_none(table: str) -> None:
     with pytest.raises(ValueError, match="pattern"):
@@ -151,9 +143,3 @@ def test_a_dump_that_is_none_fails_the_step(rig: Rig, dump: bytes | None, says: 
     with pytest.raises(StepError, match=says):
         rig.do(dump=DUMP)
     assert rig.record.phase == "Completed"
-
-
-def test_a_failed_hook_speaks_against_a_completed_backup(rig: Rig) -> None:
-    rig.bucket.put("nightly", production(), status={"hookStatus": {"hooksAttempted": 1, "hooksFailed": 1}})
-    with pytest.raises(StepError, match="1 of 1 hooks"):
-        rig.do()

@@ -85,6 +85,17 @@ def test_pods_of_another_region_are_reached_only_over_its_own_link() -> None:
     assert not [c for c in member_commands(lab, lab.edge) if c.startswith("route")]
 
 
+def test_the_bucket_answers_pods_over_their_regions_link() -> None:
+    lab = topology(["us", "eu"], backup=True)
+    assert lab.store
+    routes = [command for command in member_commands(lab, lab.store) if command.startswith("route")]
+    assert routes == [
+        f"route add {region.pods} via {lab.wires[f'store-{region.name}'].end_of(region.name).address} "
+        f"dev {lab.wires[f'store-{region.name}'].end_of('store').interface}"
+        for region in lab.regions
+    ]
+
+
 def fleet(regions: list[str]) -> Fleet:
     lab = topology(regions)
     document = fleet_document(lab, LabPaths(Path("/state")), {r: f"uid-{r}" for r in regions})

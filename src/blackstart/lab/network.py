@@ -73,7 +73,7 @@ def namespaces() -> list[str]:
 
 
 def member_commands(topology: Topology, member: Member) -> list[str]:
-    """What `ip -batch` does inside the namespace of `member`: addresses, then routes to other regions' pods."""
+    """What `ip -batch` does inside the namespace of `member`: addresses, then routes back to the pods that ask it."""
     commands = ["link set lo up", f"addr add {member.address}/24 dev {MGMT}", f"link set {MGMT} up"]
     routes = []
     for wire in topology.wires.values():
@@ -83,7 +83,8 @@ def member_commands(topology: Topology, member: Member) -> list[str]:
         end = wire.end_of(member.name)
         commands += [f"addr add {end.address}/30 dev {end.interface}", f"link set {end.interface} up"]
         far = wire.ends[1 - names.index(member.name)]
-        if isinstance(member, RegionNet) and isinstance(far.member, RegionNet):
+        asked = isinstance(member, RegionNet) or member == topology.store
+        if asked and isinstance(far.member, RegionNet):
             routes.append(f"route add {far.member.pods} via {far.address} dev {end.interface}")
     return commands + routes
 

@@ -97,13 +97,6 @@ def compared(key: str, found: Dumped, wanted: Dump, before: Mapping[str, int | N
     return told
 
 
-def hooks(backup: Backup) -> list[str]:
-    """What Velero itself says against the hooks of a backup; it may be Completed all the same."""
-    status = (backup.raw.get("status") or {}).get("hookStatus") or {}
-    failed = int(status.get("hooksFailed") or 0)
-    return [f"Velero: {failed} of {status.get('hooksAttempted')} hooks of the backup failed"] if failed else []
-
-
 def _none(there: list[Listing], prefix: str, backup: Backup) -> str:
     newest: datetime | None = max((each.written for each in there), default=None)
     last = f"the newest was written at {newest:%Y-%m-%dT%H:%M:%SZ}" if newest else "there is none at all"

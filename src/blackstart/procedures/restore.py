@@ -207,7 +207,7 @@ class _Run:
         self, vault: Vault, restore: str, backup: Backup, kept: list[Kept], scope: proof.Scope, trouble: str
     ) -> str:
         found = proof.prove(kept, self._found(kept, scope), scope)
-        objections = [*found.objections, *([trouble] if trouble else []), *dumped.hooks(backup)]
+        objections = [*found.objections, *([trouble] if trouble else [])]
         self.book.note(tallies=found.tallies, objects=found.objects, left_out=found.left_out, objections=objections)
         try:
             objections += proof.objections(*vault.told(restore), scope)
