@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -117,9 +118,10 @@ class MemoryBucket:
         found = {key: of for key, of in self.dumps.items() if key.startswith(prefix)}
         return [Listing(key, written, len(body)) for key, (written, body) in found.items()]
 
-    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+    @contextmanager
+    def opened(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[Iterator[bytes]]:
         assert deadline > 0
-        yield self.dumps[key][1]
+        yield iter([self.dumps[key][1]])
 
     def fetch(self, fleet: Fleet, key: str) -> bytes | None:
         if self.away:

@@ -125,6 +125,11 @@ def bucket_of(found: Fleet) -> Bucket:
     return found.backups
 
 
+def whole(found: Fleet, key: str, deadline: float = 5.0) -> bytes:
+    with s3.opened(found, bucket_of(found), key, deadline) as chunks:
+        return b"".join(chunks)
+
+
 def test_a_list_of_objects(server: tuple[str, Path], tmp_path: Path) -> None:
     address, bucket = server
     (bucket / "dr/orders & co").mkdir()
@@ -136,9 +141,9 @@ def test_a_list_of_objects(server: tuple[str, Path], tmp_path: Path) -> None:
     assert [(each.key, each.size) for each in there] == [(f"orders & co/shop-{n}.sql", n) for n in range(3)]
     assert all(abs((datetime.now(UTC) - each.written).total_seconds()) < 60 for each in there)
     assert s3.listing(found, bucket_of(found), "none") == []
-    assert b"".join(s3.chunks(found, bucket_of(found), there[2].key, 5.0)) == b"xx"
+    assert whole(found, there[2].key) == b"xx"
     with pytest.raises(s3.S3Error, match="there is no x"):
-        list(s3.chunks(found, bucket_of(found), "x", 5.0))
+        whole(found, "x")
 
 
 def test_a_list_of_several_pages(server: tuple[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +191,7 @@ def test_an_object_that_does_not_end_in_time(tmp_path: Path) -> None:
     with Server(slow, close=False) as server:
         found = with_bucket(server.address, tmp_path)
         with pytest.raises(s3.S3Error) as caught:
-            list(s3.chunks(found, bucket_of(found), "x", 0.5))
+            whole(found, "x", 0.5)
     assert caught.value.kind == "timeout"
 
 

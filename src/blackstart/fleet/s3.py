@@ -55,16 +55,17 @@ def read(fleet: Fleet, key: str, deadline: float = 5.0) -> bytes | None:
         return None if answer is None else _body(answer, ends)
 
 
-def chunks(fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
-    """An object of any length, piece by piece. Raises S3Error when there is none, too, and SecretError."""
+@contextmanager
+def opened(fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[Iterator[bytes]]:
+    """An object of any length, piece by piece, for the length of the block, in which the thread is in its place.
+
+    Raises S3Error when there is none, too, and SecretError.
+    """
     ends = time.monotonic() + deadline
     with _answer(fleet, bucket, "GET", key, ends) as answer:
         if answer is None:
             raise S3Error(f"{bucket.url}/{bucket.bucket}: there is no {key}", "malformed")
-        for part in answer.iter_content(_CHUNK):
-            yield part
-            if time.monotonic() > ends:
-                raise S3Error(f"{answer.url}: the answer did not end in time", "timeout")
+        yield _parts(answer, ends)
 
 
 def listing(fleet: Fleet, bucket: Bucket, prefix: str, deadline: float = 10.0) -> list[Listing]:
@@ -171,13 +172,18 @@ def _checked(url: str, answer: requests.Response, ends: float) -> requests.Respo
 
 def _body(answer: requests.Response, ends: float) -> bytes:
     body = b""
-    for part in answer.iter_content(_CHUNK):
+    for part in _parts(answer, ends):
         body += part
         if len(body) > MOST:
             raise S3Error(f"{answer.url}: longer than {MOST} bytes", "malformed")
+    return body
+
+
+def _parts(answer: requests.Response, ends: float) -> Iterator[bytes]:
+    for part in answer.iter_content(_CHUNK):
+        yield part
         if time.monotonic() > ends:
             raise S3Error(f"{answer.url}: the answer did not end in time", "timeout")
-    return body
 
 
 def _code(answer: requests.Response, ends: float) -> str:

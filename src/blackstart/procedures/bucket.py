@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from blackstart.fleet.backups import Bucket, Listing
@@ -21,8 +22,10 @@ class Buckets(Protocol):
     def listing(self, fleet: Fleet, bucket: Bucket, prefix: str) -> list[Listing]:
         """The objects whose key begins so."""
 
-    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
-        """An object of any length, within `deadline` seconds."""
+    def opened(
+        self, fleet: Fleet, bucket: Bucket, key: str, deadline: float
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """An object of any length, piece by piece, within `deadline` seconds."""
 
 
 class S3:
@@ -40,8 +43,10 @@ class S3:
 
         return s3.listing(fleet, bucket, prefix, DEADLINE)
 
-    def chunks(self, fleet: Fleet, bucket: Bucket, key: str, deadline: float) -> Iterator[bytes]:
+    def opened(
+        self, fleet: Fleet, bucket: Bucket, key: str, deadline: float
+    ) -> AbstractContextManager[Iterator[bytes]]:
         """See Buckets."""
         from blackstart.fleet import s3
 
-        return s3.chunks(fleet, bucket, key, deadline)
+        return s3.opened(fleet, bucket, key, deadline)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -62,9 +62,12 @@ def counted(work: Work, wanted: Dump, source: str, backup: Backup, deadline: flo
         if mine is None:
             return Told(objections=[_none(there, wanted.prefix, backup)])
         key = mine.key
-        found = count(work.buckets.chunks(work.fleet, bucket, key, deadline))
-    except (FleetError, Damaged) as error:
+        with work.buckets.opened(work.fleet, bucket, key, deadline) as chunks:
+            found = _counted(chunks)
+    except FleetError as error:
         return Told(key, objections=[f"dump {key or wanted.prefix + '*'} cannot be read: {error}"])
+    if isinstance(found, Damaged):
+        return Told(key, objections=[f"dump {key} cannot be read: {found}"])
     before = {table: work.rows.get((source, table)) for table in wanted.tables}
     return compared(key, found, wanted, before, fresh=bool(wanted.store))
 
@@ -95,6 +98,13 @@ def compared(key: str, found: Dumped, wanted: Dump, before: Mapping[str, int | N
         elif fewest is None:
             told.unknown.append(f"{table}: how many rows it had before the backup is not known")
     return told
+
+
+def _counted(chunks: Iterable[bytes]) -> Dumped | Damaged:
+    try:
+        return count(chunks)
+    except Damaged as error:
+        return error
 
 
 def _none(there: list[Listing], prefix: str, backup: Backup) -> str:
