@@ -125,6 +125,16 @@ def test_backups_of_a_read_only_location_are_refused(tmp_path: Path) -> None:
     assert rules(tmp_path, us=SCHEDULE % PRODUCTION + closed) == {"BSB204"}
 
 
+def test_without_pods_a_hook_in_their_annotations_is_not_run(tmp_path: Path) -> None:
+    bare = "{includedNamespaces: [production], excludedResources: [pods, persistentvolumeclaims]%s}"
+    dumper = (DATABASE % (HOOK % "", "example.com/dumper:1")).partition("      volumeClaimTemplates")[0] + "    ---\n"
+    ((rule, message),) = lint(tmp_path / "a", us=SCHEDULE % (bare % "") + dumper)
+    assert (rule, message) == ("BSB313", "leaves pods out: the hook of production/db is not run")
+    assert rules(tmp_path / "b", us=SCHEDULE % PRODUCTION + dumper) == set()
+    elsewhere = dumper.replace("namespace: production", "namespace: other")
+    assert "BSB313" not in rules(tmp_path / "c", us=SCHEDULE % (bare % "") + elsewhere)
+
+
 NAMESPACE = """
     apiVersion: v1
     kind: Namespace

@@ -10,7 +10,7 @@ from blackstart.plan.backup.model import BackupConfig
 from blackstart.plan.backup.server import has_csi, servers
 from blackstart.plan.backup.stores import region
 from blackstart.plan.backup.templates import Template, canonical, covers, selects, templates
-from blackstart.plan.backup.workloads import Claim, claims, databases, names, pod_metadata
+from blackstart.plan.backup.workloads import WORKLOADS, Claim, claims, databases, names, pod_metadata
 from blackstart.plan.resources import Resource
 from blackstart.plan.rules import Rules
 from blackstart.plan.values import items, mapping, text
@@ -131,6 +131,9 @@ def _pods(config: BackupConfig) -> Iterator[Finding]:
             yield one.resource.finding(path, message)
         elif mapping(one.spec.get("hooks")).get("resources"):
             yield one.resource.finding(path, "leaves pods out: the hooks are not run")
+        elif hooked := next((found for found in _annotated(one) if one.within(found.namespace)), None):
+            message = f"leaves pods out: the hook of {hooked.namespace}/{hooked.name} is not run"
+            yield one.resource.finding(path, message)
 
 
 @RULES.add(
@@ -169,6 +172,13 @@ def _hooks(config: BackupConfig) -> Iterator[Finding]:
                 yield resource.finding(
                     path, f"{resource.name} is {database}; {one.resource.name} has no pre-hook for it"
                 )
+
+
+def _annotated(one: Template) -> Iterator[Resource]:
+    """Workloads whose pods have a pre-hook in their annotations."""
+    for resource in one.cluster.of(*WORKLOADS):
+        if pod_metadata(resource, "annotations").get(_PRE_HOOK):
+            yield resource
 
 
 def _hooked(one: Template, resource: Resource) -> bool:
