@@ -17,7 +17,7 @@ from blackstart.probes import kubernetes, parts, promql
 from blackstart.probes.base import ProbeSpec, Scope
 from blackstart.run.measuring import probing, sample_from
 from blackstart.run.streams import client_streams
-from blackstart.run.watch import GRACE, Watch, at_home, shares, steady_checks
+from blackstart.run.watch import GRACE, Watch, at_home, back, shares, steady_checks
 from blackstart.schema.drill import Steady
 
 PLAN = a_plan()
@@ -189,6 +189,22 @@ def test_home_is_where_half_of_the_old_share_is_served_again() -> None:
     assert at_home(before, {ENTRY: {"us": 0.5, "eu": 0.5}})
     assert not at_home(before, {ENTRY: {"us": 0.4, "eu": 0.6}})
     assert not at_home(before, {ENTRY: {"eu": 1.0}})
+
+
+@pytest.mark.parametrize(
+    ("region", "until", "is_back"),
+    [("us", 6.0, True), ("eu", 6.0, False), (None, 6.0, False), (None, 4.4, False), ("us", 4.4, True)],
+)
+def test_who_has_left_home_again_since_is_not_back(region: str | None, until: float, is_back: bool) -> None:
+    """What is decided is good; then clients go on, fail over once more, fail, or fail a little."""
+    watch, timeout = watched(), STREAMS[ENTRY][0].timeout
+    home = {ENTRY: {"us": 1.0}}
+    watch.see(full(ENTRY, 0.0, 4.0, "us"))
+    now = 4.0 + timeout + GRACE
+    watch.see(full(ENTRY, 4.0, min(until, now), region))
+    watch.see(full(ENTRY, min(until, now), now, "us"))
+    assert at_home(home, shares(watch, STEADY, [ENTRY], now))
+    assert back(watch, STEADY, home, now) is is_back
 
 
 def test_recent_time_is_cheap_to_fold() -> None:

@@ -44,7 +44,7 @@ from blackstart.run.putback import PutBack
 from blackstart.run.shield import Shield
 from blackstart.run.steps import Steps, tell
 from blackstart.run.vigil import TICK, Vigil
-from blackstart.run.watch import GRACE, at_home, outage, shares, steady_checks, writers_out
+from blackstart.run.watch import GRACE, back, outage, shares, steady_checks, writers_out
 from blackstart.run.worker import Worker
 from blackstart.safety.protection import Held
 
@@ -249,16 +249,14 @@ class Supervisor:
             return
         self._log(PhaseStart(phase=Phase.FAILBACK))
         await self._vigil.do(self._ledger.after_undo(), CONVERGE)
-        began, drill, entries = time.monotonic(), self._drill, self.watch.of("entry")
+        began, drill = time.monotonic(), self._drill
         shortest = drill.steady.window + drill.client.timeout + GRACE
         self._way_home.begin(lambda: "the faults are undone")
         await self._wait(self._way_home.longest, self._way_home.done)
         until = max(began + drill.phases.failback, time.monotonic() + 2 * shortest if self._way_home.begun else 0.0)
         await self._wait(shortest)
         while not self._stop and time.monotonic() < until:
-            now = time.monotonic()
-            steady = steady_checks(self.watch, drill.steady, entries, now, "failback")
-            if all(c.ok for c in steady) and at_home(self._home, shares(self.watch, drill.steady, entries, now)):
+            if back(self.watch, drill.steady, self._home, time.monotonic()):
                 return
             await self._wait(TICK)
         if not self._stop:

@@ -120,11 +120,25 @@ def writers_out(last: Writes | None, steady: Steady) -> str | None:
 
 def shares(watch: Watch, steady: Steady, streams: Iterable[str], now: float) -> dict[str, dict[str, float]]:
     """Who serves now: stream -> region -> share of the requests that it served well, 0 to 1."""
-    found = {}
-    for name in streams:
-        window = watch.settled(name, steady.window, now)
-        found[name] = {region: window.share(region) for region in window.regions}
-    return found
+    return {name: _shares(watch.settled(name, steady.window, now)) for name in streams}
+
+
+def _shares(window: Window) -> dict[str, float]:
+    return {region: window.share(region) for region in window.regions}
+
+
+def back(watch: Watch, steady: Steady, before: Mapping[str, Mapping[str, float]], now: float) -> bool:
+    """Whether clients are served as before: over the newest window that is decided, and over what has come since.
+
+    The latter may say no alone: who looks only at what is decided, some
+    seconds ago, misses clients that have left home once more.
+    """
+    decided = steady_checks(watch, steady, before, now, "failback")
+    if not all(check.ok for check in decided) or not at_home(before, shares(watch, steady, before, now)):
+        return False
+    newest = {name: watch.window(name, now - steady.window, now) for name in before}
+    well = all(window.good >= steady.success * window.total for window in newest.values())
+    return well and at_home(before, {name: _shares(window) for name, window in newest.items()})
 
 
 def at_home(before: Mapping[str, Mapping[str, float]], now: Mapping[str, Mapping[str, float]]) -> bool:
