@@ -83,6 +83,7 @@ def test_a_link_takes_the_bucket_from_one_region_alone(backups: Fleet) -> None:
     assert available(backups, "eu")
 
 
+@pytest.mark.full  # test_backup_probes.py kills it in every run
 def test_the_bucket_dies_and_comes_back_with_its_backups(backups: Fleet) -> None:
     before = {b["metadata"]["name"] for b in objects(backups, "us", "backups")}
     native.kill("store", PATHS)

@@ -75,7 +75,10 @@ def test_event_log_passes(data: Fleet, tmp_path: Path) -> None:
         assert events.ids > 0
 
 
-@pytest.mark.parametrize("experiment", ["cache-failover", "event-log", "database-failover"])
+@pytest.mark.parametrize(
+    "experiment",
+    ["cache-failover", *(pytest.param(name, marks=pytest.mark.full) for name in ("event-log", "database-failover"))],
+)
 def test_an_experiment_runs_under_plain_chaos(data: Fleet, tmp_path: Path, experiment: str) -> None:
     """Nobody promotes: the primaries come back as they were."""
     plain_chaos(experiment, data, tmp_path)
