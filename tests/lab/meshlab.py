@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-from labdrill import kubectl
+from labdrill import kubectl, settle
 
 from blackstart.evidence.records import Reason
 from blackstart.fleet.model import Fleet, Region
@@ -20,7 +20,7 @@ from blackstart.probes import load_probe, read
 from blackstart.probes.base import Scope
 from blackstart.schema.content import content_dir
 
-_PATIENCE = 20.0
+_PATIENCE = 40.0
 
 Object = dict[str, Any]
 
@@ -43,10 +43,27 @@ TAKES_UP = 2.0
 
 
 def status_at_the_gateway(mesh: Fleet) -> int:
-    """What the first region's gateway answers. Raises OSError or http.client.HTTPException."""
+    """What the first region's gateway answers. Raises OSError."""
+    return _at_the_gateway(mesh)[0]
+
+
+def settle_behind_the_gateway(mesh: Fleet) -> None:
+    """Wait until all is complete and the gateway's clients are at home: hosts that were ejected come back late."""
+
+    def home() -> bool:
+        try:
+            return all(json.loads(_at_the_gateway(mesh)[1])["region"] == "us" for _ in range(20))
+        except (OSError, ValueError, KeyError):
+            return False
+
+    settle(mesh)
+    until(home)
+
+
+def _at_the_gateway(mesh: Fleet) -> tuple[int, bytes]:
     entry = mesh.services[mesh.resolve("mesh")].entry
     url = urlsplit(entry.url)
-    return ask(mesh.places[entry.place], (str(url.hostname), int(url.port or 80)), Request("GET", "/"), 3.0)[0]
+    return ask(mesh.places[entry.place], (str(url.hostname), int(url.port or 80)), Request("GET", "/"), 3.0)
 
 
 def values(scope: Scope, probe: str) -> dict[str, float | Reason | None]:

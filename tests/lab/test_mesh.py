@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from labdrill import Ran, kubectl, run_drill, settle, shipped
-from meshlab import until, values
+from labdrill import Ran, kubectl, run_drill, shipped
+from meshlab import settle_behind_the_gateway, until, values
 
 from blackstart.evidence.reader import EVIDENCE, read
 from blackstart.evidence.records import Reading, Reason
@@ -53,7 +53,7 @@ def test_a_region_is_lost_behind_its_gateway(mesh: Fleet, tmp_path: Path) -> Non
 
 def test_what_an_istiod_says_of_a_region_behind_a_cut_link_is_stale(mesh: Fleet, tmp_path: Path) -> None:
     """A pod is replaced in each region meanwhile: no istiod hears of it, and none says so by itself."""
-    settle(mesh)
+    settle_behind_the_gateway(mesh)
     ran = run_drill(
         "mesh-link-loss", mesh.source or Path(), tmp_path / "out", during=("hold", lambda: _replace(mesh))
     )
@@ -67,7 +67,7 @@ def test_what_an_istiod_says_of_a_region_behind_a_cut_link_is_stale(mesh: Fleet,
 
 
 def _run(mesh: Fleet, tmp_path: Path, drill: str) -> Ran:
-    settle(mesh)
+    settle_behind_the_gateway(mesh)
     return run_drill(drill, mesh.source or Path(), tmp_path / "out")
 
 

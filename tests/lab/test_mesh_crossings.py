@@ -7,8 +7,8 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 
-from labdrill import run_drill, settle
-from meshlab import status_at_the_gateway
+from labdrill import run_drill
+from meshlab import settle_behind_the_gateway, status_at_the_gateway
 
 from blackstart.fleet import nft
 from blackstart.fleet.drops import to_networks
@@ -17,7 +17,7 @@ from blackstart.run.crossings import Gateway
 
 
 def test_a_gateway_that_is_cut_off_from_pods_is_named(mesh: Fleet, tmp_path: Path) -> None:
-    settle(mesh)
+    settle_behind_the_gateway(mesh)
     ran = run_drill("endpoint-blackhole", mesh.source or Path(), tmp_path / "out")
     assert ran.code == 0, ran.output
     told = ran.result.dependencies
@@ -33,7 +33,7 @@ def test_a_gateway_that_is_cut_off_from_pods_is_named(mesh: Fleet, tmp_path: Pat
 
 def test_a_gateway_tells_what_it_could_not_reach_where_nothing_counts(mesh: Fleet) -> None:
     """Cuts of its user towards all pods of both regions: only those of the other one are across."""
-    settle(mesh)
+    settle_behind_the_gateway(mesh)
     region = mesh.regions["us"]
     assert region.mesh is not None
     assert region.mesh.gateway.uid is not None
@@ -52,4 +52,4 @@ def test_a_gateway_tells_what_it_could_not_reach_where_nothing_counts(mesh: Flee
         nft.heal(mesh, cuts, "t-3")
     assert all(row.destination.startswith("198.19.2.") for row in found.tried)
     assert {row.destination for row in found.tried} <= counted
-    settle(mesh)
+    settle_behind_the_gateway(mesh)

@@ -8,9 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from labcrash import served_by
-from labdrill import ROOT, run_drill, settle
-from meshlab import until
+from labdrill import ROOT, run_drill
+from meshlab import settle_behind_the_gateway
 
 from blackstart.fleet.model import Fleet
 from blackstart.schema.forecast import Foreseen
@@ -21,9 +20,7 @@ BY = {"gateway-loss": "the balancer's health checks", "endpoint-blackhole": "the
 
 @pytest.mark.parametrize("drill", [pytest.param("gateway-loss", marks=pytest.mark.full), "endpoint-blackhole"])
 def test_what_was_foretold_is_measured(mesh: Fleet, tmp_path: Path, drill: str) -> None:
-    # What a test before this one took away may still be coming back: home is where clients are in the baseline.
-    settle(mesh)
-    until(lambda: all(served_by(mesh) == "us" for _ in range(20)))
+    settle_behind_the_gateway(mesh)
     ran = run_drill(drill, mesh.source or Path(), tmp_path / "out")
     [found] = ran.result.forecasts.values()
     assert (found.forecast.by, found.forecast.reason) == (BY[drill], "")

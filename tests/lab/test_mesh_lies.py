@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from labdrill import Ran, content, edited, kubectl, run_drill, settle
-from meshlab import RULE, TAKES_UP, instead
+from meshlab import RULE, TAKES_UP, instead, settle_behind_the_gateway
 from seedrules import good, with_policy
 
 from blackstart.cli import invoke
@@ -29,7 +29,7 @@ Drill = dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def _whole_again(mesh: Fleet) -> Iterator[None]:
-    settle(mesh)
+    settle_behind_the_gateway(mesh)
     yield
     settle(mesh)
 
