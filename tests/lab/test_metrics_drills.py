@@ -20,7 +20,7 @@ from blackstart.fleet.model import Fleet
 from blackstart.schema.result import Verdict
 from blackstart.schema.result_views import ViewResult
 
-HOLD = 15
+HOLD = 18
 PODS = 'sum by (region) (up{job="user-service"})'
 QUICK = {"phases.hold": f"{HOLD}s", "phases.baseline": "4s"}
 VARIANTS = [
@@ -149,7 +149,7 @@ def test_a_store_that_comes_back_with_old_data_is_not_believed(metrics: Fleet, t
 
     content("experiments", "metrics-region-loss", tmp_path, a_pod_is_lost)
     file = content("drills", "metrics-region-loss", tmp_path, lambda d: d["probes"].append("federated-pods"))
-    honest = "{kind: honest, service: frontend, truth: pods, probe: %s}"
+    honest = "{kind: honest, service: frontend, truth: pods, lag: 8s, probe: %s}"
     felt = "{kind: availability, service: frontend, objective: 99%}"
     asked = [honest % name for name in ("global-pods", "global-pods-by-region", "federated-pods")]
     thaws: list[threading.Thread] = []
