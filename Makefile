@@ -42,6 +42,7 @@ test-full: setup lint test-unit test-browser ## make test, and what takes too lo
 lint: setup ## ruff, mypy --strict, import-linter
 	@$(VENV)/ruff check && $(VENV)/ruff format --check
 	@$(VENV)/mypy && $(VENV)/mypy tests/lab
+	@MYPYPATH=src:tests/lab:tests/unit:bench $(VENV)/mypy bench/*.py
 	@$(VENV)/lint-imports --no-logo
 
 bench: setup ## figures of this machine, as ratios against a reference in the same run

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from blackstart.fleet.model import Fleet
 from blackstart.lab import native
+from blackstart.lab.features import Features
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.toolchain import build, tools
 from blackstart.schema.result import Result, Verdict
@@ -41,7 +42,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="keep the reports of the drills there")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    build(tools(global_metrics=True), lambda _: None)
+    build(tools(Features(global_metrics=True)), lambda _: None)
     paths = LabPaths(Path(".blackstart/lab").absolute())
     ours = not paths.fleet.exists()
     fleet = native.up(["us", "eu"], paths, lambda _: None, global_metrics=True)

@@ -67,7 +67,7 @@ def main() -> int:
 
 def _cases(number: int, dice: random.Random) -> list[Case]:
     """Points that make sense: a region that was killed cannot come back when the machine that would do it is gone."""
-    found = []
+    found: list[Case] = []
     while len(found) < number:
         how, fault = dice.choice(HOWS), dice.choice(list(EXPERIMENTS))
         role, points = ("child", CHILD) if dice.random() < 0.8 else ("supervisor", SUPERVISOR)

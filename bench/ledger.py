@@ -61,7 +61,7 @@ def bare(url: str, count: int, seconds: float, out: Connection) -> None:
 def ledger(url: str, count: int, seconds: float, durable: bool, folder: Path, out: Connection) -> None:
     """The ledger's writers; sends writes/s, and milliseconds from intent to send (median, 99 %)."""
     if not durable:
-        writers.Book = lambda path, run: Book(path, run, lambda fd: None)  # type: ignore[assignment,misc]
+        writers.Book = lambda path, run: Book(path, run, lambda fd: None)  # type: ignore[assignment,attr-defined,misc]
     job = Job(
         service="s",
         run=RUN,
