@@ -10,10 +10,12 @@ are PASS and no view was ever wrong.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,6 +24,9 @@ from blackstart.lab import native
 from blackstart.lab.features import Features
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.toolchain import build, tools
+from blackstart.probes import load_probe, read
+from blackstart.probes.base import Scope
+from blackstart.schema.content import content_dir
 from blackstart.schema.result import Result, Verdict
 
 CASES = (
@@ -33,6 +38,7 @@ CASES = (
     ("metrics-region-loss", "metrics-prometheus-kill"),
     ("federation-loss", "federation-loss"),
 )
+VIEWS = ("global-pods", "global-pods-by-region", "federated-pods")
 QUICK = {"steady.window": "2s", "phases.baseline": "4s", "phases.settle": "1s"}
 
 
@@ -53,12 +59,23 @@ def main() -> int:
                 f"{'lost':28}{'view':26}{'watched':>8}{'wrong':>7}{'no data':>9}{'plain query wrong':>19}", flush=True
             )
             for drill, experiment in CASES:
+                wait(fleet)
                 result = run(drill, experiment, options.hold, fleet, (options.out or Path(folder)) / experiment)
                 good &= shown(experiment, result)
     finally:
         if ours:
             native.down(paths, lambda _: None)
     return 0 if good else 1
+
+
+def wait(fleet: Fleet, deadline: float = 90.0) -> None:
+    """Until every view sees all regions: Thanos takes its time with a store that was lost before."""
+    specs = [load_probe(content_dir("probes") / f"{name}.yaml") for name in VIEWS]
+    ends = time.monotonic() + deadline
+    while blind := [spec.probe for spec in specs if any(r.no_data for r in asyncio.run(read(spec, Scope(fleet))))]:
+        if time.monotonic() > ends:
+            sys.exit(f"after {deadline:g} s still without data: {', '.join(blind)}")
+        time.sleep(1.0)
 
 
 def run(drill: str, experiment: str, hold: str, fleet: Fleet, out: Path) -> Result | None:
