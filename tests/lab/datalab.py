@@ -25,7 +25,7 @@ def new_id() -> str:
 
 
 def place(data: Fleet, order: str) -> tuple[int, dict[str, Any]]:
-    """POST an order by the service's entry. Raises OSError or http.client.HTTPException."""
+    """POST an order by the service's entry. Raises OSError."""
     writes = data.services["order-service"].writes
     assert writes is not None
     assert writes.url

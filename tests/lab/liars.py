@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import http.server
 import json
 import shutil
@@ -130,7 +129,7 @@ class Entry:
             return 201, b'{"committed": true}'
         try:
             return ask(self._there, self._address, Request("POST", path, body, "application/json"), 4.0)
-        except (OSError, http.client.HTTPException):
+        except OSError:
             return 504, b"{}"
 
     def close(self) -> None:

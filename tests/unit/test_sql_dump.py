@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from blackstart.procedures.sqldump import Damaged, Dumped, count
+from blackstart.procedures.archive import Damaged
+from blackstart.procedures.sqldump import Dumped, count
 
 DUMP = b"""-- MariaDB dump 10.19  Distrib 10.11.14-MariaDB
 /*!40101 SET NAMES utf8mb4 */;

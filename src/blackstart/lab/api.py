@@ -20,14 +20,6 @@ Object = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class _Trouble:
-    """Why an object was not applied; `passing`: whether to say it again can help."""
-
-    said: str
-    passing: bool
-
-
-@dataclass(frozen=True)
 class Api:
     """A region's API server, asked from inside the region, so that silent links do not matter."""
 
@@ -57,9 +49,9 @@ class Api:
         path = f"{object_path(obj)}?fieldManager=blackstart-lab&force=true"
         body = json.dumps(obj)
         end = time.monotonic() + deadline
-        while trouble := self._patched(path, body):
-            if time.monotonic() > end or not trouble.passing:
-                raise LabError(f"https://{self.host}:6443{path}: {trouble.said}")
+        while trouble := self._owed(path, body):
+            if time.monotonic() > end:
+                raise LabError(trouble)
             time.sleep(0.2)
 
     def ready(self) -> bool | None:
@@ -76,14 +68,19 @@ class Api:
         body = self.get("/api/v1/namespaces/kube-system")
         return None if body is None else str(json.loads(body)["metadata"]["uid"])
 
-    def _patched(self, path: str, body: str) -> _Trouble | None:
+    def _owed(self, path: str, body: str) -> str:
+        """Why an object is not applied yet; empty once it is. Raises LabError when it never will be."""
+        where = f"https://{self.host}:6443{path}"
         try:
             status, answer = self._ask("PATCH", path, body, "application/apply-patch+yaml", timeout=10.0)
         except OSError as error:
-            return _Trouble(repr(error), passing=True)
+            return f"{where}: {error!r}"
         if status in (200, 201):
-            return None
-        return _Trouble(f"{status} {answer.decode(errors='replace')[:500]}", status in (404, 429) or status >= 500)
+            return ""
+        trouble = f"{where}: {status} {answer.decode(errors='replace')[:500]}"
+        if status in (404, 429) or status >= 500:
+            return trouble
+        raise LabError(trouble)
 
     def _ask(
         self, method: str, path: str, body: str = "", content: str = "", timeout: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,8 +11,9 @@ from blackstart.fleet.backups import Listing
 from blackstart.fleet.errors import FleetError
 from blackstart.fleet.model import Fleet
 from blackstart.fleet.velero import Backup, moment
+from blackstart.procedures.archive import Damaged
 from blackstart.procedures.base import Work
-from blackstart.procedures.sqldump import Damaged, Dumped, count
+from blackstart.procedures.sqldump import Dumped, count
 from blackstart.schema.restore import Dump, Restore
 
 SLACK = timedelta(seconds=5)
@@ -36,11 +37,11 @@ def rows_at_home(fleet: Fleet, wanted: Restore) -> dict[tuple[str, str], int]:
 
     Raises FleetError.
     """
-    from blackstart.fleet import sql  # a tenth of a second, and most runs count no dump
-
     dump = wanted.dump
     if dump is None or dump.store is None or wanted.backup != "fresh":
         return {}
+    from blackstart.fleet import sql  # a tenth of a second, and most runs count no dump
+
     source = fleet.roles.get(wanted.source, wanted.source)
     store = fleet.stores[fleet.roles.get(dump.store, dump.store)]
     with sql.connect(fleet, store, store.members[source], store.reader, _ASK) as session:
@@ -63,11 +64,12 @@ def counted(work: Work, wanted: Dump, source: str, backup: Backup, deadline: flo
             return Told(objections=[_none(there, wanted.prefix, backup)])
         key = mine.key
         with work.buckets.opened(work.fleet, bucket, key, deadline) as chunks:
-            found = _counted(chunks)
+            try:
+                found = count(chunks)
+            except Damaged as error:  # here: further out the client takes it for its own
+                return Told(key, objections=[f"dump {key} cannot be read: {error}"])
     except FleetError as error:
         return Told(key, objections=[f"dump {key or wanted.prefix + '*'} cannot be read: {error}"])
-    if isinstance(found, Damaged):
-        return Told(key, objections=[f"dump {key} cannot be read: {found}"])
     before = {table: work.rows.get((source, table)) for table in wanted.tables}
     return compared(key, found, wanted, before, fresh=bool(wanted.store))
 
@@ -98,13 +100,6 @@ def compared(key: str, found: Dumped, wanted: Dump, before: Mapping[str, int | N
         elif fewest is None:
             told.unknown.append(f"{table}: how many rows it had before the backup is not known")
     return told
-
-
-def _counted(chunks: Iterable[bytes]) -> Dumped | Damaged:
-    try:
-        return count(chunks)
-    except Damaged as error:
-        return error
 
 
 def _none(there: list[Listing], prefix: str, backup: Backup) -> str:

@@ -6,6 +6,9 @@ import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+
+from blackstart.procedures.archive import Damaged
 
 _GZIP = b"\x1f\x8b"
 _LITERAL = re.compile(rb"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
@@ -20,10 +23,6 @@ _DELIMITER = re.compile(rb"DELIMITER +(?P<mark>\S+)", re.IGNORECASE)
 _DONE = re.compile(rb"-- Dump completed\b")
 LONGEST = 64 << 20
 """Bytes of one line; mysqldump's are as long as a packet of the server may be."""
-
-
-class Damaged(ValueError):  # noqa: N818 - a state of the world, not a mistake
-    """What is no whole dump."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         return
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        for chunk in _chained(head, parts):
+        for chunk in chain([head], parts):
             left = chunk
             while left:
                 if unpacker.eof:
@@ -114,11 +113,6 @@ def _unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
         raise Damaged(f"it is no whole gzip file: {error}") from error
     if not unpacker.eof:
         raise Damaged("it is no whole gzip file: its end is missing")
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def _full(name: bytes, database: str) -> str:
