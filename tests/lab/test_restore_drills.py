@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from datalab import placed, table_sizes
+from datalab import eventually, everywhere, placed, table_sizes
 from labdrill import ROOT, Ran, chaos, run_drill, settle
 from restorelab import known, left
 
@@ -50,7 +50,9 @@ def test_a_fresh_backup_is_restored_and_proven(backups: Fleet, tmp_path: Path) -
 
 
 def test_a_fresh_backup_is_restored_with_its_database_dump(backups: Fleet, tmp_path: Path) -> None:
-    placed(backups)
+    order = placed(backups)
+    # An event follows its order a moment later.
+    eventually("the order is everywhere", lambda: everywhere(backups, order))
     before = table_sizes(backups, "us")
     found = passed(drill("backup-restore-database", backups, tmp_path))
     assert found.brought == "posted"
