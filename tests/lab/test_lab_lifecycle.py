@@ -98,8 +98,15 @@ def test_up_killed_half_way_is_followed_by_up(before: Snapshot, paths: LabPaths)
     assert differences(before, snapshot()) == {}
 
 
-def test_interrupted_up_cleans_after_itself(before: Snapshot, paths: LabPaths) -> None:
-    _kill_up(paths, 4.0, signal.SIGTERM)
+@pytest.mark.parametrize("after", [2.0, 3.5, 5.0])
+def test_interrupted_up_cleans_after_itself(before: Snapshot, paths: LabPaths, after: float) -> None:
+    _kill_up(paths, after, signal.SIGTERM)
+    assert differences(before, snapshot()) == {}
+
+
+@pytest.mark.parametrize("after", [4.0, 7.0, *(pytest.param(s, marks=pytest.mark.full) for s in (5.0, 10.0, 15.0))])
+def test_interrupted_up_of_a_whole_lab_cleans_after_itself(before: Snapshot, paths: LabPaths, after: float) -> None:
+    _kill_up(paths, after, signal.SIGTERM, "--data", "--backup", "--global-metrics", "--mesh")
     assert differences(before, snapshot()) == {}
 
 
@@ -136,12 +143,14 @@ def test_a_folder_with_other_files_is_left_alone(before: Snapshot, paths: LabPat
     assert differences(before, snapshot()) == {}
 
 
-def _kill_up(paths: LabPaths, after: float, with_signal: signal.Signals) -> None:
+def _kill_up(paths: LabPaths, after: float, with_signal: signal.Signals, *options: str) -> None:
     """`after` seconds: the first second or so is Python's."""
-    process = subprocess.Popen(
-        [*_LAB, "up", "--state", str(paths.root)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    time.sleep(after)
-    assert process.poll() is None, process.communicate()[0]
-    process.send_signal(with_signal)
-    process.communicate(timeout=60)
+    argv = [*_LAB, "up", "--state", str(paths.root), *options]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        try:
+            time.sleep(after)
+            assert process.poll() is None, process.communicate()[0]
+            process.send_signal(with_signal)
+            print(process.communicate(timeout=40)[0])
+        finally:
+            process.kill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,13 @@ def test_plurals(kind: str, plural: str) -> None:
 Answer = tuple[int, bytes] | OSError
 
 
-def applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: list[Answer], deadline: float = 60.0) -> None:
+def applied(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    answers: list[Answer],
+    deadline: float = 60.0,
+    check_alive: Callable[[], None] = lambda: None,
+) -> None:
     """Apply an object where the API server answers so, one after the other."""
     authority = Authority(tmp_path, "test")
 
@@ -89,7 +96,7 @@ def applied(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answers: list[Answe
     monkeypatch.setattr(api, "ask", ask)
     monkeypatch.setattr(api.time, "sleep", lambda _seconds: None)
     client: Pair = authority.client("client", "someone", ["system:masters"])
-    server = api.Api(Place(), "127.0.0.1", authority.pair.cert, client)
+    server = api.Api(Place(), "127.0.0.1", authority.pair.cert, client, check_alive)
     server.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "a"}}, deadline)
 
 
@@ -114,6 +121,14 @@ def test_a_refusal_is_told_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 def test_an_api_server_that_never_answers_has_a_deadline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(LabError, match="late"):
         applied(monkeypatch, tmp_path, [TimeoutError("late")], deadline=-1.0)
+
+
+def test_an_api_server_that_ended_is_not_asked_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def ended() -> None:
+        raise LabError("kube-apiserver ended")
+
+    with pytest.raises(LabError, match="kube-apiserver ended"):
+        applied(monkeypatch, tmp_path, [ConnectionRefusedError()], check_alive=ended)
 
 
 def test_certificates_hold_under_strict_rules(tmp_path: Path) -> None:

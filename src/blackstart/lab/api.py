@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,12 +21,16 @@ Object = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Api:
-    """A region's API server, asked from inside the region, so that silent links do not matter."""
+    """A region's API server, asked from inside the region, so that silent links do not matter.
+
+    `check_alive` raises LabError when it will never answer (again).
+    """
 
     place: Place
     host: str
     ca: Path
     client: Pair
+    check_alive: Callable[[], None] = lambda: None
     timeout: float = 2.0
 
     def get(self, path: str) -> bytes | None:
@@ -50,6 +54,7 @@ class Api:
         body = json.dumps(obj)
         end = time.monotonic() + deadline
         while trouble := self._owed(path, body):
+            self.check_alive()
             if time.monotonic() > end:
                 raise LabError(trouble)
             time.sleep(0.2)

@@ -96,7 +96,7 @@ class RegionLab:
     @cached_property
     def api(self) -> Api:
         place = Place(netns=self.net.netns)
-        return Api(place, self.net.address, self.files.pki("ca").cert, self.files.pki("admin"))
+        return Api(place, self.net.address, self.files.pki("ca").cert, self.files.pki("admin"), self._check_alive)
 
     @property
     def events(self) -> Events:

@@ -37,7 +37,7 @@ class RegionMetrics:
         self._wait(PROMETHEUS, timeout)
         if self.has_sidecar:
             # What it does not find at its start it looks for again after five seconds only.
-            self._until("Prometheus has samples", self._has_samples, timeout)
+            self._while_alive(PROMETHEUS, "has samples", self._has_samples, timeout)
             self._start(SIDECAR, parts)
             self._wait(SIDECAR, timeout)
 
@@ -70,16 +70,18 @@ class RegionMetrics:
             self.processes.start(observers.sidecar(parts, tsdb) if beside else commands.prometheus(parts, self.files))
 
     def _wait(self, name: str, timeout: float) -> None:
-        def answers() -> bool:
+        self._while_alive(name, "answers", lambda: self._answers(name), timeout)
+
+    def _while_alive(self, name: str, does: str, so: Callable[[], bool], timeout: float) -> None:
+        """Until it does; raises LabError also when it ends."""
+
+        def look() -> bool | None:
             if not self.alive(name):
                 raise LabError(f"region {self.net.name}: {name} ended; its log:\n{self.processes.log_tail(name)}")
-            return self._answers(name)
+            return so() or None
 
-        self._until(f"{name} answers", answers, timeout)
-
-    def _until(self, what: str, so: Callable[[], bool], timeout: float) -> None:
         hint = f"see the logs in {self.processes.logs}"
-        wait_for(f"region {self.net.name}: {what}", lambda: so() or None, timeout, hint=hint)
+        wait_for(f"region {self.net.name}: {name} {does}", look, timeout, hint=hint)
 
     def _has_samples(self) -> bool:
         body = self._get(ports.PROMETHEUS, "/api/v1/query?query=up")
