@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -10,11 +11,15 @@ from labdrill import end, pid_of
 from labs import REGIONS, VIEWS
 from metricslab import AGES, BY_REGION, federation, scraped, settled, stores, thanos
 
+from blackstart.evidence.records import Reading
 from blackstart.fleet import nft, power
 from blackstart.fleet.model import Fleet, Power
 from blackstart.lab import native
 from blackstart.lab.paths import LabPaths
 from blackstart.lab.shell import LabError
+from blackstart.probes import load_probe, read
+from blackstart.probes.base import Scope
+from blackstart.schema.content import content_dir
 
 PARTS = ("prometheus", "sidecar")
 
@@ -102,6 +107,24 @@ def test_they_die_with_their_region_and_come_back_with_it(metrics: Fleet, paths:
     native.freeze("eu", paths)
     assert [power.state(_power(metrics, part)) for part in PARTS] == ["frozen", "frozen"]
     native.restore("eu", paths, 110.0)
+
+
+@pytest.mark.parametrize("name", ["global-pods-by-region", "federated-pods", "service-up"])
+def test_pods_of_before_a_crash_are_never_counted(metrics: Fleet, paths: LabPaths, name: str) -> None:
+    spec = load_probe(content_dir("probes") / f"{name}.yaml")
+    native.kill("eu", paths)
+    native.restore("eu", paths, 110.0)
+    seen: list[Reading] = []
+
+    def counted() -> bool:
+        found = {reading.key: reading for reading in asyncio.run(read(spec, Scope(metrics)))}
+        seen.append(found["eu"])
+        return found["eu"].value == 3
+
+    eventually("its three pods are counted", counted, 60.0)
+    eventually("and still are", lambda: counted() and len(seen) > 10, 60.0)
+    print([(reading.value, reading.plain, reading.detail) for reading in seen])
+    assert max(reading.value or 0 for reading in seen) == 3
 
 
 def test_an_up_completes_what_observes(metrics: Fleet, paths: LabPaths) -> None:

@@ -36,7 +36,8 @@ def started(folder: Path, name: str, command: Sequence[str]) -> Iterator[Process
 
 @contextmanager
 def running(folder: Path, jobs: list[dict[str, Any]], **external: str) -> Iterator[tuple[str, Process]]:
-    folder.mkdir()
+    """A Prometheus, which takes up the data that another one left in the folder."""
+    folder.mkdir(exist_ok=True)
     every = {"scrape_interval": "1s", "scrape_timeout": "1s", "external_labels": external}
     (folder / "p.yml").write_text(json.dumps({"global": every, "scrape_configs": jobs}))
     address = free_address()

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from blackstart.probes import load_probe
-from blackstart.probes.promql import Spec
+from blackstart.probes.promql import Spec, expanded
 from blackstart.schema.content import content_dir
 
 SAMPLES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "probe_samples.yaml").read_text())
@@ -44,7 +44,7 @@ needs_promtool = pytest.mark.skipif(
 @needs_promtool
 @pytest.mark.parametrize("name", SAMPLES)
 def test_a_query_gives_what_its_samples_say(name: str, tmp_path: Path) -> None:
-    query = PROBES[name.partition("/")[0]].query.replace("$region", "us")
+    query = expanded(PROBES[name.partition("/")[0]]).replace("$region", "us")
     promtool(tmp_path, name, [expectation(query, at, value) for at, value in SAMPLES[name]["expect"].items()])
 
 

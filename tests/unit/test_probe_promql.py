@@ -26,14 +26,14 @@ def answer(series: Series, **more: Any) -> bytes:
 
 def prometheus(value: bytes | None, fresh: bytes | None) -> Callable[[str], bytes | None]:
     """Answers queries for the age of samples with `fresh`, all others with `value`."""
-    return lambda head: fresh if "timestamp" in query(head) else value
+    return lambda head: fresh if query(head).startswith("time() - timestamp(") else value
 
 
 def query(head: str) -> str:
     return parse_qs(urlsplit(head.split()[1]).query)["query"][0]
 
 
-FRESH = answer([({"region": "us", "pod": "a"}, "0.4"), ({"region": "us", "pod": "b"}, "90")])
+FRESH = answer([({"region": "us", "pod": "a"}, "0.4"), ({"region": "us", "pod": "b"}, "9")])
 VALUE = answer([({}, "3")])
 
 
@@ -109,6 +109,43 @@ def test_a_value_is_only_as_good_as_the_series_behind_it(fresh: bytes, reason: R
     assert one(VALUE, fresh).no_data is reason
 
 
+@pytest.mark.parametrize(
+    ("query", "oldest", "value"),
+    [
+        ("sum(up)", "15", 3),
+        ("sum(up)", "15.1", None),
+        ("sum(up)", "290", None),
+        ("sum($fresh)", "15.1", None),
+        ("sum($fresh)", "29.9", None),
+        # It is not in the value: the query left it out.
+        ("sum($fresh)", "30", 3),
+    ],
+)
+def test_what_lingers_of_before_a_crash_is_no_data_or_left_out(query: str, oldest: str, value: float | None) -> None:
+    ages = answer([({"region": "us", "pod": "new"}, "0.4"), ({"region": "us", "pod": "old"}, oldest)])
+    found = one(VALUE, ages, query=query, max_age=15.0)
+    assert (found.value, found.no_data) == (value, None if value else Reason.STALE)
+    if value is None:
+        assert f"1 of 2 series behind the value are older than 15 s ({float(oldest):.1f} s)" in found.detail
+        assert ("`$fresh` in the query leaves out" in found.detail) == ("$fresh" not in query)
+
+
+def test_the_query_leaves_out_what_is_gone_and_a_plain_one_does_not() -> None:
+    with Server(prometheus(VALUE, FRESH)) as server:
+        look(server.url, spec(query="sum($fresh) / 2", fresh='up{region="$region"}'))
+        asked = [query(head) for head in server.heads]
+    up = 'up{region="us"}'
+    assert asked[-1] == f"sum(({up} and time() - timestamp({up}) < 30)) / 2"
+    assert sorted(asked[:-1]) == [f"sum({up}) / 2", f"time() - timestamp({up})"]
+
+
+def test_fresh_says_region_for_the_query() -> None:
+    asked = spec(at="fleet", regions=[], query="sum($fresh)", fresh='up{region="$region"}')
+    both = answer([({"region": "us"}, "1"), ({"region": "eu"}, "4")])
+    with Server(prometheus(VALUE, both)) as server:
+        assert {reading.key for reading in look(server.url, asked)} == {"us", "eu"}
+
+
 def test_what_prometheus_says_went_wrong_is_told() -> None:
     assert "store lost" in one(http({"error": "store lost"}, "422 Unprocessable Entity")).detail
     assert "is lost" in one(answer([({}, "3")], warnings=["store x is lost"])).detail
@@ -165,7 +202,7 @@ def test_a_question_for_each_region_keeps_a_lost_one_from_spoiling_the_others() 
     def thanos(head: str) -> bytes:
         if 'region="eu"' in query(head):
             return http({"error": "no store"}, "422 Unprocessable Entity")
-        return FRESH if "timestamp" in query(head) else VALUE
+        return FRESH if query(head).startswith("time() - timestamp(") else VALUE
 
     asked = spec(at="fleet", regions=[], query='sum(up{region="$region"})', fresh='up{region="$region"}')
     with Server(thanos) as server:

@@ -154,3 +154,29 @@ def test_labels_that_the_scrape_put_over_the_regions_own_are_found(tmp_path: Pat
         assert (seen.value, seen.no_data) == (2, None)
         # By the job that the series had at home there is nothing any more.
         assert found.look(at="federation")["us"].no_data is Reason.EMPTY
+
+
+def test_pods_of_before_a_crash_are_no_data_and_then_not_counted(tmp_path: Path) -> None:
+    """The Prometheus dies with its region; what is back has other addresses, and nobody ended the old series."""
+
+    def job(pod: str) -> dict[str, Any]:
+        target = {"targets": [shop.address], "labels": {"region": "us", "pod": pod}}
+        return {"job_name": "shop", "static_configs": [target]}
+
+    def until(query: str, good: Callable[[Reading], bool]) -> list[Reading]:
+        base["regions"]["us"]["prometheus"] = {"url": f"http://{address}", "place": "here"}
+        here = World(Scope(fleet(regions=base["regions"])), {}, {})
+        asked = {"query": query, "regions": ["primary"], "max_age": 3.0}
+        return [found["us"] for found in here.until(lambda found: good(found["us"]), **asked)]
+
+    base = fleet().model_dump()
+    with Server(counting) as shop:
+        with running(tmp_path / "us", [job("old")]) as (address, process):
+            until("sum($fresh)", lambda reading: reading.value == 1)
+            process.kill()
+        with running(tmp_path / "us", [job("new")]) as (address, _):
+            believed = until("sum($fresh)", lambda reading: reading.value == 1 and reading.plain == 2)
+            assert {reading.value for reading in believed} <= {None, 1.0}, believed
+            # A dashboard shows both; a query that does not leave out what is gone has no value.
+            [first] = until(PODS, lambda _: True)
+            assert (first.value, first.no_data, first.plain) == (None, Reason.STALE, 2)

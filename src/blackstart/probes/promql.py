@@ -26,7 +26,9 @@ from blackstart.probes.promql_client import Labels, Result
 from blackstart.probes.threads import in_thread
 from blackstart.schema.base import Seconds
 
-_REGION = "$region"
+_REGION, _FRESH = "$region", "$fresh"
+_GONE = 2.0
+"""Times `max_age`: `$fresh` leaves out series whose newest sample is older. Between the two nobody can tell."""
 _SHARE = 0.9
 """Of the deadline, for the questions: what was answered by then is still told."""
 
@@ -38,8 +40,12 @@ class Spec(ProbeSpec):
     region's own Prometheus (key: the region). `at: fleet` asks the one that
     sees every region, `at: federation` the one that scrapes every region's:
     once per region if the query says `$region`, which keeps a lost region
-    from spoiling the others' answers, else once for all. The newest sample of
-    each region must be at most `max_age` old.
+    from spoiling the others' answers, else once for all.
+
+    The newest sample of every series must be at most `max_age` old: what a
+    Prometheus saw before it died stays in its answers for five minutes after
+    it is back, beside what took its place. `$fresh` in the query stands for
+    the series of `fresh` without those older than twice that: they are gone.
     """
 
     kind: Literal["promql"] = "promql"
@@ -53,11 +59,16 @@ class Spec(ProbeSpec):
 
 @dataclass(frozen=True)
 class Question:
-    """One look: where to ask what, and the regions whose series must be in the answer."""
+    """One look: where to ask what, and the regions whose series must be in the answer.
+
+    `plain` is the query as a dashboard would ask it; series older than `gone`, seconds, are not in `query`.
+    """
 
     prometheus: Prometheus
     query: str
+    plain: str
     fresh: str
+    gone: float
     regions: tuple[str, ...]
 
 
@@ -68,28 +79,37 @@ def looks(spec: Spec, scope: Scope) -> dict[str, Look]:
 
 def parts(spec: Spec, scope: Scope) -> list[Spec]:
     """One for each region that is asked about by itself."""
-    if spec.at != "regions" and _REGION not in spec.query:
+    if not _by_region(spec):
         return [spec]
     return [spec.model_copy(update={"regions": [region]}) for region in scope.regions(spec.regions)]
 
 
 def _questions(spec: Spec, scope: Scope) -> dict[str, Question]:
     regions = scope.regions(spec.regions)
-    if spec.at != "regions" and _REGION not in spec.query:
-        return {"": _question(spec, scope, spec.query, spec.fresh, tuple(regions))}
-    return {
-        region: _question(
-            spec, scope, spec.query.replace(_REGION, region), spec.fresh.replace(_REGION, region), (region,)
-        )
-        for region in regions
-    }
+    if not _by_region(spec):
+        return {"": _question(spec, scope, "", tuple(regions))}
+    return {region: _question(spec, scope, region, (region,)) for region in regions}
 
 
-def _question(spec: Spec, scope: Scope, query: str, fresh: str, regions: tuple[str, ...]) -> Question:
+def _by_region(spec: Spec) -> bool:
+    return spec.at == "regions" or _REGION in spec.query.replace(_FRESH, spec.fresh)
+
+
+def _question(spec: Spec, scope: Scope, region: str, regions: tuple[str, ...]) -> Question:
     prometheus = _prometheus(spec, scope, regions)
     if spec.at != "regions":
         promql_sources.needs(prometheus, regions, federated=spec.at == "federation")
-    return Question(prometheus, query, fresh, regions)
+    gone = _GONE * spec.max_age if _FRESH in spec.query else float("inf")
+    query, plain, fresh = (
+        text.replace(_REGION, region) for text in (expanded(spec), spec.query.replace(_FRESH, spec.fresh), spec.fresh)
+    )
+    return Question(prometheus, query, plain, fresh, gone, regions)
+
+
+def expanded(spec: Spec) -> str:
+    """The query with what `$fresh` stands for."""
+    young = f"({spec.fresh} and time() - timestamp({spec.fresh}) < {_GONE * spec.max_age:g})"
+    return spec.query.replace(_FRESH, young)
 
 
 def _prometheus(spec: Spec, scope: Scope, regions: tuple[str, ...]) -> Prometheus:
@@ -117,7 +137,7 @@ async def _look(spec: Spec, scope: Scope, question: Question) -> Value:
         return in_thread(lambda: promql_client.query(prometheus, text, ends), place)
 
     plain, fresh, sources = await asyncio.gather(
-        ask(question.query),
+        ask(question.plain),
         ask(f"time() - timestamp({question.fresh})"),
         in_thread(_sources(spec, question, ends), place),
         return_exceptions=True,
@@ -168,7 +188,16 @@ def _age(spec: Spec, question: Question, fresh: Result) -> float:
     if ages[region] > spec.max_age:
         detail = f"the newest sample of {region} is {ages[region]:.1f} s old; at most {spec.max_age:g} s is allowed"
         raise NoData(Reason.STALE, detail)
+    _refuse_lingering(spec, question, [number(age, "the age of a sample") for _, age in fresh.series])
     return max(ages[region], 0.0)
+
+
+def _refuse_lingering(spec: Spec, question: Question, ages: list[float]) -> None:
+    """Raises NoData when a series behind the value is old, though its region tells anew: it may be gone, or late."""
+    if old := [age for age in ages if spec.max_age < age < question.gone]:
+        what = f"{len(old)} of {len(ages)} series behind the value are older than {spec.max_age:g} s"
+        hint = "" if _FRESH in spec.query else "; `$fresh` in the query leaves out what is gone"
+        raise NoData(Reason.STALE, f"{what} ({max(old):.1f} s): they may be of what is gone{hint}")
 
 
 def _ages(spec: Spec, question: Question, fresh: Result) -> dict[str, float]:
