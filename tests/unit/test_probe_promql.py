@@ -26,11 +26,15 @@ def answer(series: Series, **more: Any) -> bytes:
 
 def prometheus(value: bytes | None, fresh: bytes | None) -> Callable[[str], bytes | None]:
     """Answers queries for the age of samples with `fresh`, all others with `value`."""
-    return lambda head: fresh if query(head).startswith("time() - timestamp(") else value
+    return lambda head: fresh if asks_for_ages(head) else value
 
 
 def query(head: str) -> str:
     return parse_qs(urlsplit(head.split()[1]).query)["query"][0]
+
+
+def asks_for_ages(head: str) -> bool:
+    return query(head).startswith("time() - timestamp(")
 
 
 FRESH = answer([({"region": "us", "pod": "a"}, "0.4"), ({"region": "us", "pod": "b"}, "9")])
@@ -202,7 +206,7 @@ def test_a_question_for_each_region_keeps_a_lost_one_from_spoiling_the_others() 
     def thanos(head: str) -> bytes:
         if 'region="eu"' in query(head):
             return http({"error": "no store"}, "422 Unprocessable Entity")
-        return FRESH if query(head).startswith("time() - timestamp(") else VALUE
+        return FRESH if asks_for_ages(head) else VALUE
 
     asked = spec(at="fleet", regions=[], query='sum(up{region="$region"})', fresh='up{region="$region"}')
     with Server(thanos) as server:

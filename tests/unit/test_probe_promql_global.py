@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from loopback import Server, fleet, http
-from test_probe_promql import VALUE, Series, answer, query
+from test_probe_promql import VALUE, Series, answer, asks_for_ages, query
 
 from blackstart.evidence.records import Reading, Reason
 from blackstart.probes import read
@@ -38,7 +38,7 @@ def view(value: bytes, fresh: bytes, sources: bytes) -> Callable[[str], bytes | 
     def respond(head: str) -> bytes:
         if "/api/v1/stores" in head or query(head).startswith("up{"):
             return sources
-        return fresh if query(head).startswith("time() - timestamp(") else value
+        return fresh if asks_for_ages(head) else value
 
     return respond
 
@@ -104,7 +104,7 @@ def test_a_lost_store_takes_nothing_from_the_question_about_another_region() -> 
         region = "us" if 'region="us"' in query(head) else "eu"
         if region == "eu":
             return answer([], warnings=LOST)
-        return answer([({"region": region}, "0.5")]) if query(head).startswith("time() - timestamp(") else VALUE
+        return answer([({"region": region}, "0.5")]) if asks_for_ages(head) else VALUE
 
     found = look(respond, query='sum(up{region="$region"})', fresh='up{region="$region"}')
     assert (found["us"].value, found["eu"].no_data, found["eu"].plain) == (3, Reason.PARTIAL, None)
@@ -174,7 +174,7 @@ def test_the_value_is_asked_after_what_it_counts_for() -> None:
     def respond(head: str) -> bytes:
         if "/api/v1/stores" in head:
             return WHOLE
-        asked.append("fresh" if query(head).startswith("time() - timestamp(") else "value")
+        asked.append("fresh" if asks_for_ages(head) else "value")
         # The first value is of before: it came before the samples did.
         return (
             BOTH if asked[-1] == "fresh" else answer([({}, "6" if "fresh" in asked[:-1] and len(asked) > 2 else "3")])

@@ -13,6 +13,8 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from itertools import chain
+from math import isfinite
 from typing import Any, Literal
 
 from pydantic import Field
@@ -92,7 +94,7 @@ def _questions(spec: Spec, scope: Scope) -> dict[str, Question]:
 
 
 def _by_region(spec: Spec) -> bool:
-    return spec.at == "regions" or _REGION in spec.query.replace(_FRESH, spec.fresh)
+    return spec.at == "regions" or _REGION in _plain(spec)
 
 
 def _question(spec: Spec, scope: Scope, region: str, regions: tuple[str, ...]) -> Question:
@@ -100,10 +102,12 @@ def _question(spec: Spec, scope: Scope, region: str, regions: tuple[str, ...]) -
     if spec.at != "regions":
         promql_sources.needs(prometheus, regions, federated=spec.at == "federation")
     gone = _GONE * spec.max_age if _FRESH in spec.query else float("inf")
-    query, plain, fresh = (
-        text.replace(_REGION, region) for text in (expanded(spec), spec.query.replace(_FRESH, spec.fresh), spec.fresh)
-    )
+    query, plain, fresh = (text.replace(_REGION, region) for text in (expanded(spec), _plain(spec), spec.fresh))
     return Question(prometheus, query, plain, fresh, gone, regions)
+
+
+def _plain(spec: Spec) -> str:
+    return spec.query.replace(_FRESH, spec.fresh)
 
 
 def expanded(spec: Spec) -> str:
@@ -184,35 +188,36 @@ def _age(spec: Spec, question: Question, fresh: Result) -> float:
     ages = _ages(spec, question, fresh)
     if absent := [region for region in question.regions if region not in ages]:
         raise NoData(Reason.PARTIAL, f"no series of {', '.join(absent)} matches {question.fresh}")
-    region = max(question.regions, key=lambda r: ages[r])
-    if ages[region] > spec.max_age:
-        detail = f"the newest sample of {region} is {ages[region]:.1f} s old; at most {spec.max_age:g} s is allowed"
+    region = max(question.regions, key=lambda r: min(ages[r]))
+    newest = min(ages[region])
+    if newest > spec.max_age:
+        detail = f"the newest sample of {region} is {newest:.1f} s old; at most {spec.max_age:g} s is allowed"
         raise NoData(Reason.STALE, detail)
-    _refuse_lingering(spec, question, [number(age, "the age of a sample") for _, age in fresh.series])
-    return max(ages[region], 0.0)
+    _refuse_lingering(spec, question, list(chain.from_iterable(ages.values())))
+    return max(newest, 0.0)
 
 
 def _refuse_lingering(spec: Spec, question: Question, ages: list[float]) -> None:
     """Raises NoData when a series behind the value is old, though its region tells anew: it may be gone, or late."""
     if old := [age for age in ages if spec.max_age < age < question.gone]:
         what = f"{len(old)} of {len(ages)} series behind the value are older than {spec.max_age:g} s"
-        hint = "" if _FRESH in spec.query else "; `$fresh` in the query leaves out what is gone"
+        hint = "" if isfinite(question.gone) else "; `$fresh` in the query leaves out what is gone"
         raise NoData(Reason.STALE, f"{what} ({max(old):.1f} s): they may be of what is gone{hint}")
 
 
-def _ages(spec: Spec, question: Question, fresh: Result) -> dict[str, float]:
-    """The age of the newest sample of each region.
+def _ages(spec: Spec, question: Question, fresh: Result) -> dict[str, list[float]]:
+    """The ages of each region's series, seconds.
 
     A region's own Prometheus need not label its series with the region: its
     API leaves external labels out.
     """
     own = question.regions[0] if spec.at == "regions" else ""
-    ages: dict[str, float] = {}
+    ages: dict[str, list[float]] = {}
     for labels, age in fresh.series:
         region = labels.get(spec.region_label, own)
         if own and region != own:
             raise NoData(Reason.MALFORMED, f"asked {own}'s Prometheus, answered by one with series of {region}")
-        ages[region] = min(number(age, "the age of a sample"), ages.get(region, float("inf")))
+        ages.setdefault(region, []).append(number(age, "the age of a sample"))
     return ages
 
 
